@@ -1,0 +1,102 @@
+//! Secrets of a fixed maximum size, held inline: no heap, wiped when dropped.
+
+use zeroize::Zeroize;
+
+/// Up to `N` secret bytes, inline, wiped when dropped. `N` is at most 255.
+///
+/// Comparing and printing are left out on purpose; [`SecretText::as_bytes`] is the one way to the content.
+pub struct SecretText<const N: usize> {
+    len: u8,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> SecretText<N> {
+    const FITS: () = assert!(N <= u8::MAX as usize, "a secret text has at most 255 bytes");
+
+    /// An empty text.
+    pub const fn new() -> Self {
+        let () = Self::FITS;
+        SecretText { len: 0, bytes: [0; N] }
+    }
+
+    /// A copy of `bytes`, or nothing if they are more than `N`.
+    pub fn copy_of(bytes: &[u8]) -> Option<Self> {
+        let mut text = Self::new();
+        text.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        text.len = bytes.len() as u8;
+        Some(text)
+    }
+
+    /// Adds a byte; says whether there was room.
+    pub fn push(&mut self, byte: u8) -> bool {
+        match self.bytes.get_mut(usize::from(self.len)) {
+            Some(place) => {
+                *place = byte;
+                self.len += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len()]
+    }
+
+    /// The bytes, to be changed in place.
+    pub fn as_mut_bytes(&mut self) -> &mut [u8] {
+        let len = self.len();
+        &mut self.bytes[..len]
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets the content.
+    pub fn wipe(&mut self) {
+        self.bytes.zeroize();
+        self.len.zeroize();
+    }
+}
+
+impl<const N: usize> Default for SecretText<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Drop for SecretText<N> {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_takes_what_fits_and_no_more() {
+        let mut text = SecretText::<3>::copy_of(b"ab").unwrap();
+        assert!(text.push(b'c'));
+        assert!(!text.push(b'd'));
+        assert_eq!(text.as_bytes(), b"abc");
+        assert!(SecretText::<3>::copy_of(b"abcd").is_none());
+    }
+
+    #[test]
+    fn wiping_leaves_nothing_in_the_whole_room() {
+        let mut text = SecretText::<8>::copy_of(b"secret").unwrap();
+        text.wipe();
+        assert!(text.is_empty());
+        assert_eq!(text.bytes, [0; 8]);
+    }
+}
