@@ -1,0 +1,303 @@
+//! The card number: read, held, masked, counted.
+
+use std::fmt;
+
+use crate::error::Code;
+use crate::secret::SecretText;
+
+/// A primary account number: 12 to 19 digits (ISO/IEC 7812-1), not all of them zero.
+///
+/// The digits are held inline and wiped when the value is dropped. They are not printed, compared or cloned;
+/// [`Pan::digits`] is the one way to them.
+pub struct Pan(SecretText<{ Pan::MAX_LEN }>);
+
+/// What becomes of spaces and hyphens in a card number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separators {
+    /// ASCII spaces and hyphens are dropped, wherever they stand.
+    Dropped,
+    /// Digits only.
+    Refused,
+}
+
+impl Pan {
+    /// The fewest digits of a number.
+    pub const MIN_LEN: usize = 12;
+    /// The most digits of a number.
+    pub const MAX_LEN: usize = 19;
+
+    /// Reads a number from ASCII text. Network and check digit are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// - [`Code::Missing`]: the text is empty, or holds only separators that are dropped.
+    /// - [`Code::Charset`]: a byte is neither a digit nor a separator that is dropped.
+    /// - [`Code::Length`]: not 12 to 19 digits. The text behind a twentieth digit is not read.
+    /// - [`Code::Malformed`]: all digits are zero, which passes the Luhn check but is no number.
+    pub fn parse(text: &[u8], separators: Separators) -> Result<Pan, Code> {
+        // Read in place: a number that is moved leaves its digits behind on the stack.
+        let mut outcome = Ok(Pan::blank());
+        if let Ok(pan) = &mut outcome {
+            if let Err(code) = pan.read(text, separators) {
+                outcome = Err(code);
+            }
+        }
+        outcome
+    }
+
+    /// A place for a number to be read into.
+    pub(super) const fn blank() -> Pan {
+        Pan(SecretText::new())
+    }
+
+    /// [`Pan::parse`] into a blank number, which is of no use if this fails.
+    pub(super) fn read(&mut self, text: &[u8], separators: Separators) -> Result<(), Code> {
+        for &byte in text {
+            if byte.is_ascii_digit() {
+                if !self.0.push(byte) {
+                    return Err(Code::Length);
+                }
+            } else if separators == Separators::Refused || !matches!(byte, b' ' | b'-') {
+                return Err(Code::Charset);
+            }
+        }
+        match self.len() {
+            0 => Err(Code::Missing),
+            1..Pan::MIN_LEN => Err(Code::Length),
+            _ if self.digits().iter().all(|digit| *digit == b'0') => Err(Code::Malformed),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of a [rank](Pan::rank). `None` for a rank that no number has: one out of range, or one of
+    /// the eight whose digits would all be zero.
+    pub fn from_rank(rank: u64) -> Option<Pan> {
+        let mut value = rank;
+        for len in Pan::MIN_LEN..=Pan::MAX_LEN {
+            match value.checked_sub(numbers_of(len)) {
+                Some(beyond) => value = beyond,
+                None if value == 0 => return None,
+                None => return Some(Pan::of_value(value, len)),
+            }
+        }
+        None
+    }
+
+    fn of_value(value: u64, len: usize) -> Pan {
+        let mut pan = Pan::blank();
+        while pan.len() < len && pan.0.push(b'0') {}
+        let mut rest = value;
+        for digit in pan.0.as_mut_bytes().iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        pan
+    }
+
+    /// The place of the number among all numbers, shorter ones first: the sum of 10^k for k from 12 up to
+    /// below its length, plus its value. So length and leading zeros are kept in 8 bytes.
+    pub fn rank(&self) -> u64 {
+        let value = self.digits().iter().fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0'));
+        (Pan::MIN_LEN..self.len()).map(numbers_of).sum::<u64>() + value
+    }
+
+    /// The digits in ASCII.
+    pub fn digits(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// How many digits there are: 12 to 19.
+    #[allow(clippy::len_without_is_empty, reason = "a number is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The last four digits in ASCII, which may be shown and stored.
+    pub fn last4(&self) -> [u8; 4] {
+        self.digits().last_chunk().copied().unwrap_or_default()
+    }
+
+    /// The digits that may be stored in the clear beside [`Pan::last4`]: the first 6 from 14 digits on.
+    ///
+    /// The truncation policy of the card brands (PCI SSC FAQ 1091) lets first 6 and last 4 stay, and of 16
+    /// digits at least four have to go. Of 12 or 13 digits only two or three would, and the check digit
+    /// narrows those to ten or a hundred numbers: that is no truncation.
+    pub fn iin(&self) -> &[u8] {
+        match self.digits().first_chunk::<6>() {
+            Some(iin) if self.len() >= 14 => iin,
+            _ => &[],
+        }
+    }
+
+    /// The number as it may be displayed (PCI DSS 3.4.1): first 6 and last 4 digits from 15 digits on, the
+    /// last 4 alone below; `*` for each of the others.
+    pub fn mask(&self) -> Mask {
+        let shown = if self.len() >= 15 { 6 } else { 0 };
+        let hidden = shown..self.len().saturating_sub(4);
+        let mut mask = Mask { len: 0, text: [0; Mask::MAX_LEN] };
+        for (place, digit) in self.digits().iter().enumerate() {
+            mask.push(if hidden.contains(&place) { b'*' } else { *digit });
+        }
+        mask
+    }
+}
+
+/// How many numbers of this length there are, counting the one of zeros.
+const fn numbers_of(len: usize) -> u64 {
+    10u64.pow(len as u32)
+}
+
+/// A card number as it may be displayed. Not secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mask {
+    len: u8,
+    text: [u8; Mask::MAX_LEN],
+}
+
+impl Mask {
+    /// The most bytes of a mask.
+    pub const MAX_LEN: usize = 31;
+
+    /// The text, in ASCII.
+    pub fn as_str(&self) -> &str {
+        let text = self.text.get(..usize::from(self.len)).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.text.get_mut(usize::from(self.len)) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), out)
+    }
+}
+
+impl fmt::Display for Mask {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pan(digits: &str) -> Pan {
+        Pan::parse(digits.as_bytes(), Separators::Refused).unwrap()
+    }
+
+    fn refusal(text: &str, separators: Separators) -> Option<Code> {
+        Pan::parse(text.as_bytes(), separators).err()
+    }
+
+    #[test]
+    fn spaces_and_hyphens_are_dropped_anywhere_or_refused() {
+        let text = b" 4242-4242  4242 4242-";
+        assert_eq!(Pan::parse(text, Separators::Dropped).unwrap().digits(), b"4242424242424242");
+        assert_eq!(Pan::parse(text, Separators::Refused).err(), Some(Code::Charset));
+    }
+
+    #[test]
+    fn nothing_but_separators_is_a_missing_number() {
+        assert_eq!(refusal("", Separators::Refused), Some(Code::Missing));
+        assert_eq!(refusal(" - ", Separators::Dropped), Some(Code::Missing));
+        assert_eq!(refusal(" - ", Separators::Refused), Some(Code::Charset));
+    }
+
+    #[test]
+    fn no_other_byte_is_taken() {
+        for text in
+            ["4242x42424242424", "4242\t4242424242", "4242\u{a0}424242424242", "４２４２424242424242", "٤٢"]
+        {
+            assert_eq!(refusal(text, Separators::Dropped), Some(Code::Charset), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_12_to_19_digits() {
+        assert_eq!(refusal("42424242424", Separators::Dropped), Some(Code::Length));
+        assert_eq!(pan("424242424242").len(), 12);
+        assert_eq!(pan("4242424242424242424").len(), 19);
+        assert_eq!(refusal("42424242424242424242", Separators::Dropped), Some(Code::Length));
+    }
+
+    #[test]
+    fn reading_stops_at_the_twentieth_digit() {
+        assert_eq!(refusal("42424242424242424242 and more", Separators::Dropped), Some(Code::Length));
+    }
+
+    #[test]
+    fn zeros_alone_are_no_number() {
+        assert_eq!(refusal("0000 0000 0000 0000", Separators::Dropped), Some(Code::Malformed));
+    }
+
+    #[test]
+    fn a_mask_shows_no_more_than_six_and_four() {
+        assert_eq!(pan("4242424242424242").mask().as_str(), "424242******4242");
+        assert_eq!(pan("378282246310005").mask().as_str(), "378282*****0005");
+        assert_eq!(pan("36227206271667").mask().as_str(), "**********1667");
+        assert_eq!(pan("6759649826438453123").mask().to_string(), "675964*********3123");
+    }
+
+    #[test]
+    fn the_stored_iin_leaves_at_least_four_digits_hidden() {
+        assert_eq!(pan("4242424242424242").iin(), b"424242");
+        assert_eq!(pan("36227206271667").iin(), b"362272");
+        assert_eq!(pan("4222222222222").iin(), b"");
+        assert_eq!(pan("4222222222222").last4(), *b"2222");
+    }
+
+    #[test]
+    fn ranks_count_through_the_lengths() {
+        assert_eq!(pan("000000000001").rank(), 1);
+        assert_eq!(pan("999999999999").rank(), 999_999_999_999);
+        assert_eq!(pan("0000000000001").rank(), 1_000_000_000_001);
+        assert_eq!(pan("9999999999999999999").rank(), 11_111_110_999_999_999_999);
+    }
+
+    #[test]
+    fn a_rank_of_no_number_gives_none() {
+        assert!(Pan::from_rank(0).is_none());
+        assert!(Pan::from_rank(1_000_000_000_000).is_none(), "13 zeros");
+        assert!(Pan::from_rank(11_111_110_999_999_999_999).is_some());
+        assert!(Pan::from_rank(11_111_111_000_000_000_000).is_none());
+        assert!(Pan::from_rank(u64::MAX).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_rank_leads_back_to_its_number(digits in "[0-9]{11,18}[1-9]") {
+            let back = Pan::from_rank(pan(&digits).rank()).unwrap();
+            prop_assert_eq!(back.digits(), digits.as_bytes());
+        }
+
+        #[test]
+        fn a_number_leads_back_to_its_rank(rank: u64) {
+            if let Some(pan) = Pan::from_rank(rank) {
+                prop_assert_eq!(pan.rank(), rank);
+            }
+        }
+
+        #[test]
+        fn ranks_are_ordered_by_length_and_value(a in "[0-9]{11,18}[1-9]", b in "[0-9]{11,18}[1-9]") {
+            let order = (a.len(), &a).cmp(&(b.len(), &b));
+            prop_assert_eq!(pan(&a).rank().cmp(&pan(&b).rank()), order);
+        }
+
+        #[test]
+        fn any_bytes_are_taken(bytes: Vec<u8>) {
+            for separators in [Separators::Dropped, Separators::Refused] {
+                if let Ok(pan) = Pan::parse(&bytes, separators) {
+                    prop_assert!((12..=19).contains(&pan.len()));
+                }
+            }
+        }
+    }
+}
