@@ -1,0 +1,37 @@
+//! Working keys: HKDF-SHA-256 (RFC 5869) from an epoch or index key, one for each purpose and merchant.
+
+use crate::error::{Code, Result};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+/// What a working key is for. A key serves one purpose and one merchant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Sealing the fields of a vault's rows: AES-256-GCM-SIV.
+    Seal,
+    /// Fingerprints, 'same card?': HMAC-SHA-256. From the index key.
+    Fingerprint,
+}
+
+impl Purpose {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Purpose::Seal => b"seal",
+            Purpose::Fingerprint => b"fingerprint",
+        }
+    }
+
+    /// The length of the working key in bytes.
+    pub fn key_len(self) -> usize {
+        32
+    }
+}
+
+/// Derives a working key into `out`: extract with an empty salt, then expand with
+/// `panseal/v1/` + purpose + 0x00 + merchant as info.
+pub(super) fn derive(from: &[u8], purpose: Purpose, merchant: &str, out: &mut [u8]) -> Result<()> {
+    let info: [&[u8]; 4] = [b"panseal/v1/", purpose.label(), &[0], merchant.as_bytes()];
+    let too_long = |_| Code::Internal;
+    Hkdf::<Sha256>::new(None, from).expand_multi_info(&info, out).map_err(too_long)?;
+    Ok(())
+}
