@@ -1,0 +1,60 @@
+//! A stored card as it may be shown.
+
+use super::seal;
+use super::store::{CardRow, InstrumentRow};
+use crate::card::{self, Expiry, Mask, Network, Pan};
+use crate::error::{Code, Error, Result};
+use crate::scheme::Token;
+
+/// A stored card. Holds nothing that may not be displayed and logged.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    /// What stands for the card number.
+    pub token: Token,
+    /// The customer, or empty.
+    pub customer: Box<str>,
+    /// The card's network.
+    pub network: Network,
+    /// The product within the network, such as Visa Electron.
+    pub product: Option<Network>,
+    /// The number as it may be displayed: `424242******4242`.
+    pub masked: Mask,
+    /// The last four digits.
+    pub last4: [u8; 4],
+    /// Until when the card is valid, where that was given.
+    pub expiry: Option<Expiry>,
+    /// Whether the token may be used.
+    pub active: bool,
+    /// Whether the token existed before the call that gave this.
+    pub reused: bool,
+    /// The epoch under which the number is sealed.
+    pub epoch: u32,
+    /// Seconds since 1970 UTC.
+    pub created_at: i64,
+    /// Seconds since 1970 UTC, or 0: for ever.
+    pub keep_until: i64,
+}
+
+impl Instrument {
+    /// Puts together what two opened rows and their number say.
+    pub(super) fn of(row: &InstrumentRow, card: &CardRow, pan: &Pan) -> Result<Instrument> {
+        let tampered = || Error::from(Code::Tampered);
+        Ok(Instrument {
+            token: row.token,
+            customer: row.customer.as_str().into(),
+            network: Network::from_name(&card.network).ok_or_else(tampered)?,
+            product: card::detect(pan.digits()).product,
+            masked: pan.mask(),
+            last4: pan.last4(),
+            expiry: match row.expiry {
+                0 => None,
+                date => Some(Expiry::new(date % 100, date / 100).map_err(|_| tampered())?),
+            },
+            active: row.active,
+            reused: false,
+            epoch: seal::epoch_of(&card.sealed)?,
+            created_at: row.created_at,
+            keep_until: row.keep_until,
+        })
+    }
+}

@@ -1,0 +1,434 @@
+//! What a vault promises: a card in, a token out, the number back, and no card for anybody who should not have it.
+
+use panseal::card::{Card, CardInput, check};
+use panseal::error::{Code, Result};
+use panseal::keys::Root;
+use panseal::vault::{OpenOptions, Vault};
+use std::path::PathBuf;
+
+const NOW: i64 = 1_800_000_000;
+const VISA: &[u8] = b"4242 4242 4242 4242";
+const AMEX: &[u8] = b"378282246310005";
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let place = Place { folder: tempfile::tempdir().unwrap() };
+        Root::create(&place.root()).unwrap();
+        place
+    }
+
+    fn db(&self) -> PathBuf {
+        self.folder.path().join("cards.db")
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.db().display())
+    }
+
+    fn root(&self) -> String {
+        format!("file:{}", self.folder.path().join("cards.root").display())
+    }
+
+    fn open(&self) -> Result<Vault> {
+        self.open_with(|options| OpenOptions { create: true, actor: "till-1", ..options })
+    }
+
+    fn open_with(&self, change: impl for<'a> FnOnce(OpenOptions<'a>) -> OpenOptions<'a>) -> Result<Vault> {
+        Vault::open(&change(OpenOptions::new(&self.url(), &self.root())))
+    }
+
+    fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.db()).unwrap()
+    }
+
+    fn count(&self, table: &str) -> i64 {
+        self.sql().query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+    }
+}
+
+fn card(number: &[u8]) -> Card<'_> {
+    let input = CardInput { expiry: Some((12, 30)), name: Some(b"ADA BYRON"), ..CardInput::new(number, NOW) };
+    check(&input).unwrap_or_else(|_| panic!("a good card"))
+}
+
+fn token(vault: &Vault, number: &[u8]) -> String {
+    vault.tokenize(&card(number), "c-1").unwrap().token.to_string()
+}
+
+fn code<T>(result: Result<T>) -> Code {
+    result.err().expect("a failure").code()
+}
+
+fn digits(vault: &Vault, token: &str) -> Result<Vec<u8>> {
+    Ok(vault.detokenize(token.as_bytes(), "", "test", 19)?.digits().to_vec())
+}
+
+#[test]
+fn a_token_leads_to_its_card_and_back_also_after_reopening() {
+    let place = Place::new();
+    let token = {
+        let vault = place.open().unwrap();
+        let made = vault.tokenize(&card(VISA), "c-1").unwrap();
+        assert!(made.active && !made.reused);
+        assert_eq!(made.token.as_str().len(), 48);
+        made.token.to_string()
+    };
+    let vault = place.open_with(|options| options).unwrap();
+    let found = vault.lookup(token.as_bytes()).unwrap();
+    assert_eq!((found.network.name(), found.masked.as_str()), ("VISA", "424242******4242"));
+    assert_eq!((found.last4, &*found.customer, found.epoch), (*b"4242", "c-1", 1));
+    assert_eq!(found.expiry.map(|expiry| (expiry.month(), expiry.year())), Some((12, 2030)));
+    assert_eq!(digits(&vault, &token).unwrap(), b"4242424242424242");
+}
+
+#[test]
+fn the_same_card_is_stored_once_and_its_tokens_differ() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let tokens = [token(&vault, VISA), token(&vault, b"4242424242424242"), token(&vault, AMEX)];
+    assert_ne!(tokens[0], tokens[1]);
+    assert_eq!((place.count("card"), place.count("card_fp"), place.count("instrument")), (2, 2, 3));
+}
+
+#[test]
+fn merchants_do_not_see_each_others_tokens() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let other = vault.merchant("m2").unwrap();
+    let (ours, theirs) = (token(&vault, VISA), token(&other, VISA));
+    assert_eq!(place.count("card"), 2, "a card belongs to one merchant");
+    for (handle, foreign) in [(&vault, &theirs), (&other, &ours)] {
+        assert_eq!(code(handle.lookup(foreign.as_bytes())), Code::Token);
+        assert_eq!(code(digits(handle, foreign)), Code::Token);
+        assert_eq!(code(handle.deactivate(foreign.as_bytes())), Code::Token);
+    }
+    drop(vault);
+    assert_eq!(digits(&other, &theirs).unwrap(), b"4242424242424242");
+}
+
+#[test]
+fn detokenizing_is_in_the_audit_trail_with_actor_and_reason() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let token = token(&vault, VISA);
+    vault.detokenize(token.as_bytes(), "clerk-7", "refund 7", 19).unwrap();
+    vault.detokenize(token.as_bytes(), "", "refund 8", 19).unwrap();
+    vault.deactivate(token.as_bytes()).unwrap();
+    let sql = place.sql();
+    let mut query =
+        sql.prepare("select actor || ':' || action || ':' || reason from audit where token = ?1").unwrap();
+    let mut lines: Vec<String> =
+        query.query_map([&token], |row| row.get(0)).unwrap().map(|line| line.unwrap()).collect();
+    lines.sort();
+    let expected = [
+        "clerk-7:detokenize:refund 7",
+        "till-1:deactivate:",
+        "till-1:detokenize:refund 8",
+        "till-1:tokenize:",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn no_number_leaves_without_a_reason_or_by_a_handle_that_never_reveals() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let token = token(&vault, VISA);
+    let lines = place.count("audit");
+    let reveal = |reason: &str, room| code(vault.detokenize(token.as_bytes(), "", reason, room));
+    assert_eq!(reveal("", 19), Code::Argument);
+    assert_eq!(reveal(&"x".repeat(257), 19), Code::Argument);
+    assert_eq!(reveal("two\nlines", 19), Code::Argument);
+    assert_eq!(reveal("test", 15), Code::Buffer);
+    let till = place.open_with(|options| OpenOptions { no_reveal: true, ..options }).unwrap();
+    assert_eq!(code(digits(&till, &token)), Code::Irreversible);
+    assert_eq!(code(digits(&till.merchant("m2").unwrap(), &token)), Code::Irreversible);
+    assert!(till.lookup(token.as_bytes()).is_ok());
+    assert_eq!(place.count("audit"), lines, "nothing was given out, nothing is on record");
+}
+
+#[test]
+fn a_deactivated_token_can_be_looked_up_and_not_detokenized() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let token = token(&vault, VISA);
+    vault.deactivate(token.as_bytes()).unwrap();
+    vault.deactivate(token.as_bytes()).unwrap();
+    assert!(!vault.lookup(token.as_bytes()).unwrap().active);
+    assert_eq!(code(digits(&vault, &token)), Code::Inactive);
+}
+
+#[test]
+fn what_is_no_token_gets_the_answer_of_an_unknown_one() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let long = "a".repeat(65);
+    for token in ["", "x", "4242424242424242", "with space", "\u{e9}", &long, &"0".repeat(48)] {
+        assert_eq!(code(vault.lookup(token.as_bytes())), Code::Token, "{token}");
+        assert_eq!(code(digits(&vault, token)), Code::Token, "{token}");
+        assert_eq!(code(vault.deactivate(token.as_bytes())), Code::Token, "{token}");
+    }
+    assert_eq!(code(vault.lookup(b"\xff\xfe")), Code::Token);
+}
+
+#[test]
+fn a_customer_or_merchant_that_is_not_of_its_form_is_refused() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    for id in [&"x".repeat(65), "a\0b", "line\n"] {
+        assert_eq!(code(vault.tokenize(&card(VISA), id)), Code::Argument);
+        assert_eq!(code(vault.merchant(id)), Code::Argument);
+        let (url, root) = (place.url(), place.root());
+        let options = OpenOptions { merchant: id, ..OpenOptions::new(&url, &root) };
+        assert_eq!(code(Vault::open(&options)), Code::Argument);
+    }
+    assert_eq!(place.count("instrument"), 0);
+}
+
+#[test]
+fn another_root_key_does_not_open_the_vault() {
+    let (place, other) = (Place::new(), Place::new());
+    token(&place.open().unwrap(), VISA);
+    let open =
+        |root: &str| Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&place.url(), root) });
+    assert_eq!(code(open(&other.root())), Code::RootKey);
+    assert_eq!(code(open("file:/no/such/file")), Code::RootKey);
+    assert!(open(&place.root()).is_ok());
+}
+
+#[test]
+fn what_is_no_vault_is_refused_and_left_as_it_is() {
+    let place = Place::new();
+    assert_eq!(code(place.open_with(|options| options)), Code::NotAVault, "absent");
+    assert!(!place.db().exists());
+    let foreign = {
+        place.sql().execute_batch("create table mine (x); insert into mine values (1)").unwrap();
+        std::fs::read(place.db()).unwrap()
+    };
+    for content in [foreign.clone(), b"not a database".to_vec(), vec![0; 100_000], foreign[..50].to_vec()] {
+        std::fs::write(place.db(), &content).unwrap();
+        for create in [false, true] {
+            let opened = place.open_with(|options| OpenOptions { create, ..options });
+            assert_eq!(code(opened), Code::NotAVault);
+            assert!(std::fs::read(place.db()).unwrap() == content, "the file was changed");
+        }
+    }
+    std::fs::remove_file(place.db()).unwrap();
+    std::fs::create_dir(place.db()).unwrap();
+    assert_eq!(code(place.open()), Code::NotAVault);
+}
+
+#[test]
+fn without_a_root_key_no_file_is_made() {
+    let place = Place::new();
+    let opened =
+        Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&place.url(), "file:/no/such/file") });
+    assert_eq!(code(opened), Code::RootKey);
+    assert!(!place.db().exists());
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let place = Place::new();
+    drop(place.open().unwrap());
+    place.sql().pragma_update(None, "user_version", 1000).unwrap();
+    assert_eq!(code(place.open()), Code::SchemaNewer);
+}
+
+#[test]
+fn a_url_that_names_no_vault_is_an_argument_error() {
+    let place = Place::new();
+    for url in ["", "cards.db", "sqlite:", "mysql://x", "sqlite:a\0b"] {
+        assert_eq!(code(Vault::open(&OpenOptions::new(url, &place.root()))), Code::Argument, "{url}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_vaults_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    token(&vault, VISA);
+    for file in std::fs::read_dir(place.folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", file.file_name());
+    }
+}
+
+/// Each row edits the file behind the vault's back; all of them must be noticed.
+#[test]
+fn an_edited_row_is_an_error_and_never_another_card() {
+    let edits = [
+        ("a reactivated token", "update instrument set active = 1 where token = '{a}'"),
+        ("a longer expiry", "update instrument set expiry = 209912 where token = '{a}'"),
+        ("another customer", "update instrument set customer = 'c-2' where token = '{a}'"),
+        ("a huge customer", "update instrument set customer = hex(zeroblob(9999)) where token = '{a}'"),
+        ("another time", "update instrument set created_at = 1 where token = '{a}'"),
+        ("kept for ever", "update instrument set keep_until = 1 where token = '{a}'"),
+        (
+            "a re-pointed token",
+            "update instrument set card = (select card from instrument where token = '{b}')
+                                where token = '{a}'",
+        ),
+        (
+            "swapped seals",
+            "update instrument set sealed = (select sealed from instrument where token = '{b}')
+                           where token = '{a}'",
+        ),
+        (
+            "a renamed token",
+            "delete from instrument where token = '{b}';
+                             update instrument set token = '{b}' where token = '{a}'",
+        ),
+        ("another last4", "update card set last4 = '0000'"),
+        ("another IIN", "update card set iin = '411111'"),
+        ("another network", "update card set network = 'AMEX'"),
+        (
+            "a swapped number",
+            "create temp table c as select * from card;
+                              update card set pan = (select c.pan from c where c.id <> card.id)",
+        ),
+        ("a lost card", "delete from card"),
+        ("an unknown epoch", "update card set pan = cast(x'0100000009' || substr(pan, 6) as blob)"),
+        ("an unknown format", "update card set pan = cast(x'02' || substr(pan, 2) as blob)"),
+        ("a cut seal", "update card set pan = substr(pan, 1, 20)"),
+        ("an empty seal", "update instrument set sealed = x''"),
+    ];
+    for (what, edit) in edits {
+        let place = Place::new();
+        let vault = place.open().unwrap();
+        let (a, b) = (token(&vault, VISA), token(&vault, AMEX));
+        vault.deactivate(a.as_bytes()).unwrap();
+        place.sql().execute_batch(&edit.replace("{a}", &a).replace("{b}", &b)).unwrap();
+        let asked = if what == "a renamed token" { &b } else { &a };
+        let answers = [
+            vault.lookup(asked.as_bytes()).err(),
+            digits(&vault, asked).err(),
+            vault.deactivate(asked.as_bytes()).err(),
+        ];
+        for answer in answers {
+            assert_eq!(answer.map(|error| error.code()), Some(Code::Tampered), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_seal_is_noticed() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let token = token(&vault, VISA);
+    let sql = place.sql();
+    let sealed: Vec<u8> = sql.query_row("select pan from card", [], |row| row.get(0)).unwrap();
+    for byte in 0..sealed.len() {
+        let mut flipped = sealed.clone();
+        flipped[byte] ^= 1 << (byte % 8);
+        sql.execute("update card set pan = ?1", [&flipped]).unwrap();
+        assert_eq!(code(digits(&vault, &token)), Code::Tampered, "byte {byte}");
+    }
+    sql.execute("update card set pan = ?1", [&sealed]).unwrap();
+    assert!(digits(&vault, &token).is_ok());
+}
+
+#[test]
+fn a_fingerprint_pointed_at_another_card_does_not_get_that_card_a_token() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    token(&vault, VISA);
+    token(&vault, AMEX);
+    let swap = "create temp table f as select * from card_fp;
+                update card_fp set card = (select f.card from f where f.card <> card_fp.card)";
+    place.sql().execute_batch(swap).unwrap();
+    assert_eq!(code(vault.tokenize(&card(VISA), "")), Code::Tampered);
+    assert_eq!(place.count("instrument"), 2);
+}
+
+#[test]
+fn a_busy_database_is_said_to_be_busy() {
+    let place = Place::new();
+    let vault = place
+        .open_with(|options| OpenOptions {
+            create: true,
+            busy_timeout: std::time::Duration::from_millis(50),
+            ..options
+        })
+        .unwrap();
+    let token = token(&vault, VISA);
+    let other = place.sql();
+    other.execute_batch("begin immediate").unwrap();
+    assert_eq!(code(vault.tokenize(&card(VISA), "")), Code::Busy);
+    assert!(vault.lookup(token.as_bytes()).is_ok(), "readers do not wait for a writer");
+    other.execute_batch("rollback").unwrap();
+    assert!(vault.tokenize(&card(VISA), "").is_ok());
+}
+
+#[test]
+fn many_threads_and_handles_write_to_one_file() {
+    let place = Place::new();
+    let vaults: Vec<Vault> = (0..3).map(|_| place.open().unwrap()).collect();
+    let tokens: Vec<String> = std::thread::scope(|scope| {
+        let work = |vault| move || (0..20).map(|_| token(vault, VISA)).collect::<Vec<_>>();
+        let threads: Vec<_> = vaults.iter().chain(&vaults).map(|vault| scope.spawn(work(vault))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!((place.count("instrument"), place.count("card")), (120, 1));
+    for token in tokens {
+        assert_eq!(digits(&vaults[0], &token).unwrap(), b"4242424242424242");
+    }
+}
+
+#[test]
+fn a_writer_whose_keys_are_stale_loads_them_again() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    place.sql().execute_batch("update fence set version = version + 1").unwrap();
+    let token = token(&vault, VISA);
+    assert!(digits(&vault, &token).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn parent_and_child_of_a_fork_both_go_on() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let before = token(&vault, VISA);
+    // SAFETY: the child uses the vault and leaves without running this program's exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let made = vault
+            .tokenize(&card(AMEX), "child")
+            .and_then(|made| vault.lookup(made.token.as_str().as_bytes()));
+        let read = digits(&vault, &before);
+        unsafe { libc::_exit(i32::from(made.is_err() || read.is_err())) };
+    }
+    let after: Vec<String> = (0..5).map(|_| token(&vault, VISA)).collect();
+    let mut status = 0;
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0, "the child could not go on");
+    assert_eq!(place.count("instrument"), 7);
+    assert!(after.iter().all(|token| digits(&vault, token).is_ok()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_whose_root_key_is_gone_says_so() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let token = token(&vault, VISA);
+    std::fs::remove_file(place.folder.path().join("cards.root")).unwrap();
+    // SAFETY: as above.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let forked = matches!(vault.lookup(token.as_bytes()), Err(error) if error.code() == Code::Fork);
+        unsafe { libc::_exit(i32::from(!forked)) };
+    }
+    let mut status = 0;
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    assert!(vault.lookup(token.as_bytes()).is_ok(), "the parent has its keys");
+}
