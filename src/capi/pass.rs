@@ -1,0 +1,167 @@
+//! The way into a call and out of it: the error record, texts in, texts out.
+
+use super::library::{panseal_error, panseal_status, panseal_text, panseal_violation};
+use super::record::Out;
+use crate::border;
+use crate::error::{Code, Error, Result, VIOLATION_MAX};
+use std::ffi::c_char;
+
+/// No text that the C ABI takes has more bytes; a longer one is a wrong length and is not read.
+const TEXT_MAX: usize = 64 * 1024;
+
+/// Runs the work of a call behind the border and reports in `err` and by the status.
+///
+/// # Safety
+/// `err` is null or a record of the caller's.
+pub(super) unsafe fn call(err: *mut panseal_error, work: impl FnOnce() -> Result<()>) -> panseal_status {
+    let report = match unsafe { Out::optional(err) } {
+        Ok(report) => report,
+        Err(error) => return error.code().number(),
+    };
+    let outcome = border::call(work);
+    if let Some(report) = report {
+        report.write(&describe(outcome.as_ref().err()));
+    }
+    status(outcome)
+}
+
+/// Runs the work of a call that has no error record.
+pub(super) fn bare_call(work: impl FnOnce() -> Result<()>) -> panseal_status {
+    status(border::call(work))
+}
+
+fn status(outcome: Result<()>) -> panseal_status {
+    outcome.map_or_else(|error| error.code().number(), |()| 0)
+}
+
+fn describe(error: Option<&Error>) -> panseal_error {
+    let none = panseal_violation { param: 0, code: 0 };
+    let mut report = panseal_error {
+        struct_size: 0,
+        code: 0,
+        system: 0,
+        violation_count: 0,
+        violations: [none; VIOLATION_MAX],
+    };
+    if let Some(error) = error {
+        report.code = error.code().number();
+        report.system = error.system_code();
+        report.violation_count = error.violations().len() as u32;
+        for (row, violation) in report.violations.iter_mut().zip(error.violations().iter()) {
+            *row = panseal_violation { param: violation.param.number(), code: violation.code.number() };
+        }
+    }
+    report
+}
+
+/// Bytes from outside. Null or no length: absent, an empty slice. `Argument` for a length that cannot be meant.
+///
+/// # Safety
+/// `len` readable bytes at `ptr`, unchanged for as long as the slice is used.
+pub(super) unsafe fn bytes<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
+    if len > TEXT_MAX {
+        return Err(Code::Argument.into());
+    }
+    if ptr.is_null() || len == 0 {
+        return Ok(&[]);
+    }
+    Ok(unsafe { std::slice::from_raw_parts(ptr.cast(), len) })
+}
+
+/// A text from outside, as it is given in a struct.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(super) unsafe fn text<'a>(text: &panseal_text) -> Result<&'a [u8]> {
+    unsafe { bytes(text.ptr, text.len) }
+}
+
+/// A text as UTF-8.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| Code::Utf8.into())
+}
+
+/// A literal of the programmer's, ended by a NUL; none for null.
+///
+/// # Safety
+/// Null, or readable up to its NUL.
+pub(super) unsafe fn literal<'a>(ptr: *const c_char) -> Result<Option<&'a str>> {
+    if ptr.is_null() {
+        return Ok(None);
+    }
+    let mut len = 0;
+    while unsafe { ptr.add(len).read() } != 0 {
+        len += 1;
+        if len > TEXT_MAX {
+            return Err(Code::Argument.into());
+        }
+    }
+    utf8(unsafe { bytes(ptr, len) }?).map(Some)
+}
+
+/// The caller's room for a text: `out` with `cap` bytes, and where its length goes.
+pub(super) struct TextOut {
+    out: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+}
+
+impl TextOut {
+    /// `Null` where the length has no place, or there is room but no pointer to it.
+    ///
+    /// # Safety
+    /// Null, or writable until the call returns: `cap` bytes at `out`, one size at `len`.
+    pub(super) unsafe fn new(out: *mut c_char, cap: usize, len: *mut usize) -> Result<TextOut> {
+        if len.is_null() || (out.is_null() && cap > 0) {
+            Err(Code::Null.into())
+        } else {
+            Ok(TextOut { out, cap, len })
+        }
+    }
+
+    /// How many bytes fit.
+    pub(super) fn room(&self) -> usize {
+        self.cap
+    }
+
+    /// Refuses, and says how much room is enough.
+    pub(super) fn too_small(&self, enough: usize) -> Error {
+        // SAFETY: `new` was promised a writable size.
+        unsafe { self.len.write_unaligned(enough) };
+        Code::Buffer.into()
+    }
+
+    /// Writes the text, its length, and a NUL where there is room for one.
+    pub(super) fn write(&self, text: &[u8]) -> Result<()> {
+        if text.len() > self.cap {
+            return Err(self.too_small(text.len()));
+        }
+        // SAFETY: `new` was promised `cap` writable bytes and a writable size.
+        unsafe {
+            self.out.cast::<u8>().copy_from(text.as_ptr(), text.len());
+            if text.len() < self.cap {
+                self.out.add(text.len()).write(0);
+            }
+            self.len.write_unaligned(text.len());
+        }
+        Ok(())
+    }
+}
+
+/// A text in a field of a struct: cut to leave room for its NUL, which the maxima never make necessary.
+pub(super) fn field<const ROOM: usize>(text: &[u8]) -> [c_char; ROOM] {
+    let mut field = [0; ROOM];
+    for (place, byte) in field[..ROOM - 1].iter_mut().zip(text) {
+        *place = *byte as c_char;
+    }
+    field
+}
+
+/// Seconds since 1970 UTC: the caller's, or the system clock's where the caller gave 0.
+pub(super) fn now_or_clock(now: i64) -> i64 {
+    if now != 0 {
+        return now;
+    }
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}

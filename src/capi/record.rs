@@ -1,0 +1,83 @@
+//! Structs that begin with their size, so that they can grow at the end: reading and writing them at any alignment.
+
+use crate::error::{Code, Result};
+use std::mem::MaybeUninit;
+
+/// Larger than any struct will become; a `struct_size` beyond it is memory that nobody initialised.
+const SIZE_MAX: usize = 4096;
+
+/// A struct of the C ABI that begins with `uint32_t struct_size`.
+///
+/// # Safety
+/// `repr(C)`, a `u32` first, made of integers and raw pointers only: every pattern of bits is a value of it.
+pub(super) unsafe trait Record: Sized {
+    /// Its size when it was first published: a caller cannot have a smaller one.
+    const FIRST_SIZE: usize = size_of::<Self>();
+}
+
+/// The caller's size of a record, if it can be one. `Null`, or `Struct` for one that was not initialised.
+///
+/// # Safety
+/// Null, or at least four readable bytes.
+unsafe fn size_of_record<R: Record>(record: *const R) -> Result<usize> {
+    if record.is_null() {
+        return Err(Code::Null.into());
+    }
+    let size = unsafe { record.cast::<u32>().read_unaligned() } as usize;
+    if size < R::FIRST_SIZE || size > SIZE_MAX { Err(Code::Struct.into()) } else { Ok(size) }
+}
+
+/// A copy of an input record; fields that the caller's version does not have are zero. `Struct` where the caller's
+/// is longer than ours and the part that we do not know is not zero.
+///
+/// # Safety
+/// Null, or as many readable bytes as its `struct_size` says.
+pub(super) unsafe fn read<R: Record>(record: *const R) -> Result<R> {
+    let size = unsafe { size_of_record(record) }?;
+    let known = size.min(size_of::<R>());
+    let bytes = record.cast::<u8>();
+    for place in known..size {
+        if unsafe { bytes.add(place).read() } != 0 {
+            return Err(Code::Struct.into());
+        }
+    }
+    let mut copy = MaybeUninit::<R>::zeroed();
+    // SAFETY: both sides have `known` bytes, and any bytes make a record.
+    unsafe {
+        copy.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes, known);
+        Ok(copy.assume_init())
+    }
+}
+
+/// A place for an output record, found good before any work is done.
+pub(super) struct Out<R> {
+    record: *mut R,
+    size: usize,
+}
+
+impl<R: Record> Out<R> {
+    /// A record that must be given.
+    ///
+    /// # Safety
+    /// Null, or as many writable bytes as its `struct_size` says until the call returns.
+    pub(super) unsafe fn new(record: *mut R) -> Result<Out<R>> {
+        Ok(Out { record, size: unsafe { size_of_record(record.cast_const()) }? })
+    }
+
+    /// A record that may be null.
+    ///
+    /// # Safety
+    /// As for [`Out::new`].
+    pub(super) unsafe fn optional(record: *mut R) -> Result<Option<Out<R>>> {
+        if record.is_null() { Ok(None) } else { unsafe { Out::new(record) }.map(Some) }
+    }
+
+    /// Fills it as far as the caller's size reaches, all but `struct_size`.
+    pub(super) fn write(&self, value: &R) {
+        let skip = size_of::<u32>();
+        let known = self.size.min(size_of::<R>());
+        let from = std::ptr::from_ref(value).cast::<u8>();
+        // SAFETY: `new` was promised `size` writable bytes, and `value` has `known`.
+        unsafe { self.record.cast::<u8>().add(skip).copy_from(from.add(skip), known - skip) }
+    }
+}
