@@ -116,6 +116,38 @@ extern "C" {
 /* What became of a call, a row, or a field of a card: PANSEAL_OK or one of the codes below. */
 typedef int32_t panseal_status;
 
+/* One thing that is wrong with one field of a card. */
+typedef struct panseal_violation {
+    /* Which field: PANSEAL_PARAM_... */
+    int32_t param;
+    /* What is wrong with it: PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG. */
+    panseal_status code;
+} panseal_violation;
+
+/* What went wrong, in numbers only: no text, no pointer, never a byte of the input.
+ *
+ * The last argument of every function that does real work; NULL where nobody wants it. */
+typedef struct panseal_error {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* The same as the return value. */
+    panseal_status code;
+    /* errno, or the database's own code, or 0. */
+    int32_t system;
+    /* How many of the violations are set. */
+    uint32_t violation_count;
+    /* Why a card was refused, at most one a field. */
+    panseal_violation violations[PANSEAL_VIOLATION_MAX];
+} panseal_error;
+
+/* A text from outside: `len` bytes, no NUL needed. NULL or length 0 means 'absent'. */
+typedef struct panseal_text {
+    /* Its first byte. */
+    const char *ptr;
+    /* How many bytes. */
+    size_t len;
+} panseal_text;
+
 /* Done. */
 #define PANSEAL_OK 0
 
@@ -299,13 +331,15 @@ typedef struct panseal_card_info {
 
 /* Checks a card: PANSEAL_OK, or PANSEAL_E_CARD with all violations in err, at most one a field. `info` (may be
  * NULL) is written on PANSEAL_OK only. */
-PANSEAL_API panseal_status panseal_card_check(const panseal_card *card,
+PANSEAL_API
+panseal_status panseal_card_check(const panseal_card *card,
                                   panseal_card_info *info,
                                   panseal_error *err);
 
 /* How a number is displayed: the first six digits and the last four, the last four alone below 15 digits:
  * "424242******4242". `flags` is 0. At most PANSEAL_MASK_MAX bytes. The number is not checked beyond its form. */
-PANSEAL_API panseal_status panseal_card_mask(const char *number,
+PANSEAL_API
+panseal_status panseal_card_mask(const char *number,
                                  size_t number_len,
                                  uint32_t flags,
                                  char *out,
@@ -317,7 +351,8 @@ PANSEAL_API panseal_status panseal_card_mask(const char *number,
 /* Makes a new random root key at "file:PATH", readable by its owner alone. Never overwrites: PANSEAL_E_ROOT_KEY with
  * err->system EEXIST where something is there already. Keep it away from the vault, and keep a copy: without it
  * nothing can be opened. */
-PANSEAL_API panseal_status panseal_root_create(const char *root,
+PANSEAL_API
+panseal_status panseal_root_create(const char *root,
                                    panseal_error *err);
 
 /* ---- vault ----------------------------------------------------------------------------------------------- */
@@ -400,7 +435,8 @@ typedef struct panseal_instrument {
 
 /* Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
  * else than a vault is left as it is. */
-PANSEAL_API panseal_status panseal_vault_open(const panseal_open_options *how,
+PANSEAL_API
+panseal_status panseal_vault_open(const panseal_open_options *how,
                                   panseal_vault **out,
                                   panseal_error *err);
 
@@ -408,7 +444,8 @@ PANSEAL_API panseal_status panseal_vault_open(const panseal_open_options *how,
 PANSEAL_API panseal_status panseal_vault_close(panseal_vault *vault);
 
 /* A second handle, on the same store and keys, for another merchant. To be closed as any other. */
-PANSEAL_API panseal_status panseal_vault_merchant(panseal_vault *vault,
+PANSEAL_API
+panseal_status panseal_vault_merchant(panseal_vault *vault,
                                       const char *merchant,
                                       panseal_vault **out,
                                       panseal_error *err);
@@ -416,14 +453,16 @@ PANSEAL_API panseal_status panseal_vault_merchant(panseal_vault *vault,
 /* Checks a card, stores it, and gives its token, which is on disk on PANSEAL_OK. `options` may be NULL.
  *
  * PANSEAL_E_CARD with all violations in err where the card is refused; nothing is stored then. */
-PANSEAL_API panseal_status panseal_vault_tokenize(panseal_vault *vault,
+PANSEAL_API
+panseal_status panseal_vault_tokenize(panseal_vault *vault,
                                       const panseal_card *card,
                                       const panseal_tokenize_options *options,
                                       panseal_instrument *out,
                                       panseal_error *err);
 
 /* What may be shown of a token's card. */
-PANSEAL_API panseal_status panseal_vault_lookup(panseal_vault *vault,
+PANSEAL_API
+panseal_status panseal_vault_lookup(panseal_vault *vault,
                                     const char *token,
                                     size_t token_len,
                                     panseal_instrument *out,
@@ -433,7 +472,8 @@ PANSEAL_API panseal_status panseal_vault_lookup(panseal_vault *vault,
  *
  * `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
  * before the number is given out. PANSEAL_E_IRREVERSIBLE on a handle opened with PANSEAL_OPEN_NO_REVEAL. */
-PANSEAL_API panseal_status panseal_vault_detokenize(panseal_vault *vault,
+PANSEAL_API
+panseal_status panseal_vault_detokenize(panseal_vault *vault,
                                         const char *token,
                                         size_t token_len,
                                         const char *reason,
@@ -444,7 +484,8 @@ PANSEAL_API panseal_status panseal_vault_detokenize(panseal_vault *vault,
                                         panseal_error *err);
 
 /* Takes a token out of use: it can still be looked up, and no longer be detokenized. Doing so twice is fine. */
-PANSEAL_API panseal_status panseal_vault_deactivate(panseal_vault *vault,
+PANSEAL_API
+panseal_status panseal_vault_deactivate(panseal_vault *vault,
                                         const char *token,
                                         size_t token_len,
                                         panseal_error *err);

@@ -16,18 +16,32 @@ thread_local! {
 ///
 /// A panic becomes [`Code::Internal`] and prints nothing, for its text could hold what was being worked on. The
 /// stack below is wiped to [`stack::DEPTH`]; `work` hands secrets out only by writing to the caller's memory.
-pub fn call<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+pub fn call(work: impl FnOnce() -> Result<()>) -> Result<()> {
     silence_panics_inside();
     let inside = Inside::enter();
-    let result = stack::wipe_after(|| panic::catch_unwind(AssertUnwindSafe(work)));
-    drop(inside);
-    match result {
-        Ok(result) => result,
-        Err(payload) => {
-            // A payload's own drop may panic again.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
-            Err(Code::Internal.into())
+    // What is returned through the wipe is copied whole, with the bytes that no value has been written to: an `Ok`
+    // would carry old stack out in the room of an `Err`. So only a failure is written here, and a bool returned.
+    let mut failure = None;
+    let finished = stack::wipe_after(|| {
+        let work = AssertUnwindSafe(|| {
+            if let Err(error) = work() {
+                failure = Some(error);
+            }
+        });
+        match panic::catch_unwind(work) {
+            Ok(()) => true,
+            Err(payload) => {
+                // A payload's own drop may panic again.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
+                false
+            }
         }
+    });
+    drop(inside);
+    match failure {
+        _ if !finished => Err(Code::Internal.into()),
+        Some(error) => Err(error),
+        None => Ok(()),
     }
 }
 
@@ -68,6 +82,6 @@ mod tests {
         let result: Result<()> = call(|| panic!("4111111111111111"));
         assert_eq!(result.unwrap_err().code(), Code::Internal);
         assert_eq!(INSIDE.with(Cell::get), 0);
-        assert_eq!(call(|| Ok(1)).unwrap(), 1);
+        assert_eq!(call(|| Ok(())), Ok(()));
     }
 }

@@ -215,25 +215,30 @@ impl Violation {
 pub const VIOLATION_MAX: usize = 8;
 
 /// All violations of one card, at most one a field, in the order of the fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Violations {
     len: usize,
-    rows: [Option<Violation>; VIOLATION_MAX],
+    /// Filled whole: a failure is copied out of wiped memory, and unused room must not carry anything along.
+    rows: [Violation; VIOLATION_MAX],
 }
 
 impl Violations {
+    /// No violation.
+    pub const NONE: Violations =
+        Violations { len: 0, rows: [Violation { param: Param::Number, code: Code::Card }; VIOLATION_MAX] };
+
     /// Adds a violation, unless the field has one already.
     pub fn add(&mut self, param: Param, code: Code) {
         let known = self.iter().any(|violation| violation.param == param);
         if !known && self.len < VIOLATION_MAX {
-            self.rows[self.len] = Some(Violation { param, code });
+            self.rows[self.len] = Violation { param, code };
             self.len += 1;
         }
     }
 
     /// The violations in the order of the fields.
     pub fn iter(&self) -> impl Iterator<Item = Violation> + '_ {
-        self.rows.iter().flatten().copied()
+        self.rows[..self.len].iter().copied()
     }
 
     /// How many there are.
@@ -244,6 +249,26 @@ impl Violations {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+impl Default for Violations {
+    fn default() -> Violations {
+        Violations::NONE
+    }
+}
+
+impl PartialEq for Violations {
+    fn eq(&self, other: &Violations) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Violations {}
+
+impl fmt::Debug for Violations {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -261,7 +286,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure with a code of the system or of the database (errno, SQLite's extended code).
     pub const fn system(code: Code, system: i32) -> Error {
-        Error { code, system, violations: Violations { len: 0, rows: [None; VIOLATION_MAX] } }
+        Error { code, system, violations: Violations::NONE }
     }
 
     /// What went wrong.

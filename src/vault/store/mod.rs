@@ -1,6 +1,7 @@
 //! What a vault asks of a database: rows in, rows out, in transactions. No key and no card number comes this far;
 //! what is secret in a row is sealed.
 
+mod open_files;
 pub mod sqlite;
 
 use crate::error::Result;

@@ -1,5 +1,6 @@
 //! The SQLite store: one file, write-ahead log, every commit synced to the disk.
 
+use super::open_files::Mark;
 use super::{AuditLine, CardRow, Fence, ID_LEN, InstrumentRow, Rows, Store, Work};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, KeyState, WrappedKey};
@@ -39,7 +40,13 @@ const SCHEMA: &str = "
 pub struct SqliteStore {
     path: PathBuf,
     busy_timeout: Duration,
-    connection: Mutex<Option<Connection>>,
+    opened: Mutex<Option<Opened>>,
+}
+
+/// A connection and the mark on its file, which goes after it.
+struct Opened {
+    connection: Connection,
+    _mark: Mark,
 }
 
 impl SqliteStore {
@@ -48,30 +55,30 @@ impl SqliteStore {
     /// Where there is none, `create` is run in the transaction that makes it, or without one `NotAVault` is the
     /// answer. A file that is something else is left as it is.
     pub fn open(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
-        let connection = match create {
-            Some(create) => connect(path, busy_timeout, true).and_then(|connection| make(connection, create)),
-            None => connect(path, busy_timeout, false),
-        }?;
-        prepare_vault(&connection)?;
-        Ok(SqliteStore { path: path.into(), busy_timeout, connection: Mutex::new(Some(connection)) })
+        let mut opened = connect(path, busy_timeout, create.is_some())?;
+        if let Some(create) = create {
+            make(&mut opened.connection, create)?;
+        }
+        prepare_vault(&opened.connection)?;
+        Ok(SqliteStore { path: path.into(), busy_timeout, opened: Mutex::new(Some(opened)) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Opened>> {
         // A panic rolls its transaction back; the connection is as good as before.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn transact(&self, behavior: TransactionBehavior, work: Work<'_>) -> Result<()> {
         let mut held = self.lock();
-        let connection = match held.as_mut() {
-            Some(connection) => connection,
+        let opened = match held.as_mut() {
+            Some(opened) => opened,
             None => {
-                let connection = connect(&self.path, self.busy_timeout, false)?;
-                prepare_vault(&connection)?;
-                held.insert(connection)
+                let opened = connect(&self.path, self.busy_timeout, false)?;
+                prepare_vault(&opened.connection)?;
+                held.insert(opened)
             }
         };
-        let transaction = connection.transaction_with_behavior(behavior).map_err(failed)?;
+        let transaction = opened.connection.transaction_with_behavior(behavior).map_err(failed)?;
         work(&SqliteRows(&transaction))?;
         transaction.commit().map_err(failed)
     }
@@ -92,15 +99,15 @@ impl Store for SqliteStore {
 }
 
 /// Opens the file without changing it. Its name is taken to the letter, not as a URI.
-fn connect(path: &Path, busy_timeout: Duration, create: bool) -> Result<Connection> {
+fn connect(path: &Path, busy_timeout: Duration, create: bool) -> Result<Opened> {
     if create {
         make_private_file(path)?;
     }
-    refuse_foreign(path)?;
+    let mark = Mark::after(path, || refuse_foreign(path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(busy_timeout).map_err(failed)?;
-    Ok(connection)
+    Ok(Opened { connection, _mark: mark })
 }
 
 /// Looks at the file's header before SQLite does: even a read of somebody else's database can roll back its journal.
@@ -136,8 +143,8 @@ fn make_private_file(path: &Path) -> Result<()> {
 }
 
 /// Makes the vault in an empty database, whole or not at all; of two that try at once one finds it made.
-fn make(mut connection: Connection, create: Work<'_>) -> Result<Connection> {
-    if is_empty(&connection)? {
+fn make(connection: &mut Connection, create: Work<'_>) -> Result<()> {
+    if is_empty(connection)? {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         if is_empty(&transaction)? {
@@ -148,7 +155,7 @@ fn make(mut connection: Connection, create: Work<'_>) -> Result<Connection> {
         }
         transaction.commit().map_err(failed)?;
     }
-    Ok(connection)
+    Ok(())
 }
 
 fn is_empty(connection: &Connection) -> Result<bool> {
