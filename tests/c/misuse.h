@@ -1,0 +1,134 @@
+/* The table of wrong calls: what its parts share. See misuse.c. */
+#ifndef PANSEAL_TESTS_MISUSE_H
+#define PANSEAL_TESTS_MISUSE_H
+
+#define _POSIX_C_SOURCE 200809L
+
+#include <panseal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 8 };
+
+#define NUMBER "4242424242424242"
+
+/* Inputs as they should be, for a row to spoil. */
+struct inputs {
+    panseal_card card;
+    panseal_tokenize_options options;
+    panseal_open_options how;
+};
+
+/* Outputs between guards, all of it filled with a pattern before the call. */
+struct outputs {
+    unsigned char before_info[GUARD];
+    panseal_card_info info;
+    unsigned char before_instrument[GUARD];
+    panseal_instrument instrument;
+    unsigned char before_text[GUARD];
+    char text[64];
+    unsigned char before_len[GUARD];
+    size_t len;
+    unsigned char before_vault[GUARD];
+    panseal_vault *vault;
+    unsigned char before_err[GUARD];
+    panseal_error err;
+    unsigned char after_err[GUARD];
+};
+
+struct function;
+
+/* One call: every argument that a function of the library takes, all of them right at first. */
+struct call {
+    const struct function *function;
+    panseal_vault *vault;
+    panseal_card *card;
+    panseal_tokenize_options *options;
+    panseal_open_options *how;
+    panseal_text text;            /* a number or a token */
+    panseal_text reason;
+    const char *literal;          /* a root or a merchant */
+    uint32_t flags;
+    panseal_card_info *info;
+    panseal_instrument *instrument;
+    char *out;
+    size_t cap;
+    size_t *len;
+    panseal_vault **vault_out;
+    panseal_error *err;
+
+    int err_is_wrong;             /* nothing may be written to it */
+    long at;                      /* tells the rows of a loop apart, where not 0 */
+    void *blocks[BLOCKS];
+    struct inputs in;
+    struct outputs to;
+};
+
+/* A function of the library, called with the arguments of a call. */
+struct function {
+    const char *name;
+    panseal_status (*run)(struct call *call);
+};
+
+extern const struct function card_check, card_mask, root_create, vault_open, vault_merchant, vault_tokenize,
+    vault_lookup, vault_detokenize, vault_deactivate, vault_close;
+
+/* One row: a function, the code it must answer, and what makes the call wrong. The code of the row is its name. */
+#define ROW(function, expected, ...) \
+    do { \
+        struct call *c = begin(&function); \
+        __VA_ARGS__; \
+        end(c, #__VA_ARGS__, expected); \
+    } while (0)
+
+/* A row that is answered by PANSEAL_E_CARD with one violation. */
+#define REFUSED(function, param, code, ...) \
+    do { \
+        struct call *c = begin(&function); \
+        __VA_ARGS__; \
+        end_refused(c, #__VA_ARGS__, param, code); \
+    } while (0)
+
+/* A row that is a condition. */
+#define HOLDS(condition) holds(#condition, condition)
+
+struct call *begin(const struct function *function);
+panseal_status end(struct call *call, const char *name, panseal_status expected);
+void end_refused(struct call *call, const char *name, int32_t param, panseal_status code);
+int holds(const char *name, int condition);
+
+/* A block of exactly the size it needs, so that a byte read beyond it is noticed. Freed when the next row begins. */
+void *block(struct call *call, size_t size);
+panseal_text given(struct call *call, const char *bytes, size_t len);
+panseal_text filled(struct call *call, char byte, size_t len);
+const char *literal(struct call *call, char byte, size_t len);
+
+/* The vault that all rows work on, and what is in it. */
+extern panseal_vault *good_vault;
+extern panseal_instrument known, victim;
+extern const char *directory;
+panseal_open_options good_options(void);
+
+/* Names of files in the directory; the two URIs are good until they are asked for again. */
+char *path_of(char room[512], const char *name);
+const char *url_of(const char *name);
+const char *root_of(const char *name);
+
+/* The chapters. */
+void library_rows(void);
+void argument_rows(void);
+void struct_rows(void);
+void text_rows(void);
+void buffer_rows(void);
+void handle_rows(void);
+void file_rows(void);
+void thread_rows(void);
+void process_rows(void);
+
+/* The program as `misuse locked PATH`: 0 if another process holds the lock of an open database. */
+int locked(const char *path);
+
+#endif

@@ -1,0 +1,498 @@
+/* The subject of tests/residue_process.rs: runs one path through the library with card data that it reads from
+ * standard input into one buffer, and stops itself, so that its memory can be searched.
+ *
+ *     residue_child paths
+ *     residue_child PATH (keep|wipe) (open|close) (main|thread) (none|live|freed|stack) DIRECTORY
+ *
+ * The first form names the paths. keep leaves the card data in the buffer, wipe clears it; open leaves the vault open;
+ * main or thread says where the path runs; the last but one plants a leak. Card data is touched by the library alone:
+ * no stdio, no string functions, and nothing is called after the path that could cover its traces.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <panseal.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NUMBERS = 5, NOW = 1895000000 /* 2030-01-18 */ };
+
+/* As the parent writes it: a length, then the characters. */
+struct text {
+    unsigned char len;
+    char bytes[31];
+};
+
+/* The caller's buffer: the one place where card data may be. */
+static struct secrets {
+    struct text number[NUMBERS];
+    struct text name[NUMBERS];
+    struct text cvv[NUMBERS];
+    struct text wrong;            /* fails the Luhn check */
+    struct text typed;            /* the first number with spaces */
+    char out[32];
+} secrets;
+
+static char url[512], root[512];
+static panseal_vault *vault;
+static char token[NUMBERS][PANSEAL_TOKEN_MAX + 1];
+static size_t token_len[NUMBERS];
+static panseal_error err;
+
+/* A path that does not go as it should proves nothing: the parent is told by name. */
+static void must(panseal_status status, panseal_status expected, const char *what)
+{
+    if (status != expected) {
+        dprintf(STDERR_FILENO, "%s: status %d, not %d\n", what, (int)status, (int)expected);
+        _exit(3);
+    }
+}
+
+static panseal_text text(const struct text *from)
+{
+    panseal_text text;
+    text.ptr = from->bytes;
+    text.len = from->len;
+    return text;
+}
+
+static panseal_card card(int which)
+{
+    panseal_card card;
+    PANSEAL_INIT(card);
+    card.expiry_month = 12;
+    card.expiry_year = 2031;
+    card.now = NOW;
+    card.number = text(&secrets.number[which]);
+    card.name = text(&secrets.name[which]);
+    card.cvv = text(&secrets.cvv[which]);
+    return card;
+}
+
+/* ---- the paths ---- */
+
+static void check(const panseal_card *card, panseal_status expected)
+{
+    panseal_card_info info;
+    PANSEAL_INIT(info);
+    PANSEAL_INIT(err);
+    must(panseal_card_check(card, &info, &err), expected, "check");
+}
+
+static void check_good(void)
+{
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_card good = card(i);
+        check(&good, PANSEAL_OK);
+    }
+}
+
+static void check_bad_luhn(void)
+{
+    panseal_card wrong = card(0);
+    wrong.number = text(&secrets.wrong);
+    check(&wrong, PANSEAL_E_CARD);
+}
+
+static void check_typed(void)
+{
+    panseal_card typed = card(0);
+    typed.number = text(&secrets.typed);
+    check(&typed, PANSEAL_OK);
+    typed.flags = PANSEAL_CARD_STRICT;
+    check(&typed, PANSEAL_E_CARD);
+}
+
+/* Everything in the wrong field, as happens at a counter. */
+static void check_all_wrong(void)
+{
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_card wrong = card(i);
+        wrong.number = text(&secrets.name[i]);
+        wrong.name = text(&secrets.number[i]);
+        wrong.cvv = text(&secrets.number[i]);
+        wrong.postal_code = text(&secrets.number[i]);
+        wrong.expiry_month = 13;
+        check(&wrong, PANSEAL_E_CARD);
+    }
+}
+
+static void mask(void)
+{
+    char masked[PANSEAL_MASK_MAX + 1];
+    size_t len;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        must(panseal_card_mask(number.ptr, number.len, 0, masked, sizeof masked, &len), PANSEAL_OK, "mask");
+        must(panseal_card_mask(number.ptr, number.len, 0, masked, 3, &len), PANSEAL_E_BUFFER, "mask, no room");
+    }
+}
+
+static void tokenize_with(panseal_vault *with)
+{
+    panseal_instrument made;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_card good = card(i);
+        PANSEAL_INIT(made);
+        PANSEAL_INIT(err);
+        must(panseal_vault_tokenize(with, &good, NULL, &made, &err), PANSEAL_OK, "tokenize");
+        token_len[i] = strlen(made.token);
+        memcpy(token[i], made.token, sizeof token[i]);
+    }
+}
+
+static void tokenize(void)
+{
+    tokenize_with(vault);
+}
+
+static void tokenize_hundred(void)
+{
+    for (int round = 0; round < 100 / NUMBERS; ++round) {
+        tokenize();
+    }
+}
+
+static void tokenize_refused(void)
+{
+    panseal_instrument made;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_card expired = card(i);
+        expired.expiry_year = 2029;
+        PANSEAL_INIT(made);
+        PANSEAL_INIT(err);
+        must(panseal_vault_tokenize(vault, &expired, NULL, &made, &err), PANSEAL_E_CARD, "tokenize an expired card");
+    }
+    panseal_card wrong = card(0);
+    wrong.number = text(&secrets.wrong);
+    must(panseal_vault_tokenize(vault, &wrong, NULL, &made, &err), PANSEAL_E_CARD, "tokenize a wrong number");
+}
+
+static void lookup(void)
+{
+    panseal_instrument found;
+    tokenize();
+    for (int i = 0; i < NUMBERS; ++i) {
+        PANSEAL_INIT(found);
+        must(panseal_vault_lookup(vault, token[i], token_len[i], &found, &err), PANSEAL_OK, "lookup");
+    }
+}
+
+static void detokenize_with(panseal_vault *with)
+{
+    size_t len;
+    for (int i = 0; i < NUMBERS; ++i) {
+        must(panseal_vault_detokenize(with, token[i], token_len[i], "test", 4, secrets.out, sizeof secrets.out, &len,
+                                      &err), PANSEAL_OK, "detokenize");
+        if (len != secrets.number[i].len) {
+            must(PANSEAL_OK, PANSEAL_E_INTERNAL, "detokenize gave another length");
+        }
+    }
+}
+
+static void detokenize(void)
+{
+    tokenize();
+    detokenize_with(vault);
+}
+
+static void detokenize_no_room(void)
+{
+    size_t len;
+    tokenize();
+    for (int i = 0; i < NUMBERS; ++i) {
+        must(panseal_vault_detokenize(vault, token[i], token_len[i], "test", 4, secrets.out, 11, &len, &err),
+             PANSEAL_E_BUFFER, "detokenize without room");
+    }
+}
+
+/* The token is unknown; then it is a card number, which a till may well send. */
+static void detokenize_wrong_token(void)
+{
+    size_t len;
+    tokenize();
+    token[0][0] = token[0][0] == '0' ? '1' : '0';
+    must(panseal_vault_detokenize(vault, token[0], token_len[0], "test", 4, secrets.out, sizeof secrets.out, &len,
+                                  &err), PANSEAL_E_TOKEN, "detokenize an unknown token");
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        must(panseal_vault_detokenize(vault, number.ptr, number.len, "test", 4, secrets.out, sizeof secrets.out, &len,
+                                      &err), PANSEAL_E_TOKEN, "detokenize a card number");
+    }
+}
+
+static void merchant(void)
+{
+    panseal_vault *other = NULL;
+    must(panseal_vault_merchant(vault, "m2", &other, &err), PANSEAL_OK, "merchant");
+    tokenize_with(other);
+    detokenize_with(other);
+    must(panseal_vault_close(other), PANSEAL_OK, "close the merchant's handle");
+}
+
+static void deactivate(void)
+{
+    size_t len;
+    tokenize();
+    for (int i = 0; i < NUMBERS; ++i) {
+        must(panseal_vault_deactivate(vault, token[i], token_len[i], &err), PANSEAL_OK, "deactivate");
+        must(panseal_vault_detokenize(vault, token[i], token_len[i], "test", 4, secrets.out, sizeof secrets.out, &len,
+                                      &err), PANSEAL_E_INACTIVE, "detokenize an inactive one");
+    }
+}
+
+static void open_vault(void)
+{
+    panseal_open_options how;
+    PANSEAL_INIT(how);
+    PANSEAL_INIT(err);
+    how.flags = PANSEAL_OPEN_CREATE;
+    how.url = url;
+    how.root = root;
+    how.actor = "residue";
+    must(panseal_vault_open(&how, &vault, &err), PANSEAL_OK, "open");
+}
+
+static void reopen(void)
+{
+    tokenize();
+    must(panseal_vault_close(vault), PANSEAL_OK, "close");
+    open_vault();
+    detokenize_with(vault);
+}
+
+static const struct path {
+    const char *name;
+    void (*run)(void);
+    int needs_vault;
+} paths[] = {
+    {"check-good", check_good, 0},
+    {"check-bad-luhn", check_bad_luhn, 0},
+    {"check-typed", check_typed, 0},
+    {"check-all-wrong", check_all_wrong, 0},
+    {"mask", mask, 0},
+    {"tokenize", tokenize, 1},
+    {"tokenize-hundred", tokenize_hundred, 1},
+    {"tokenize-refused", tokenize_refused, 1},
+    {"tokenize-lookup", lookup, 1},
+    {"tokenize-detokenize", detokenize, 1},
+    {"detokenize-no-room", detokenize_no_room, 1},
+    {"detokenize-wrong-token", detokenize_wrong_token, 1},
+    {"merchant", merchant, 1},
+    {"deactivate", deactivate, 1},
+    {"reopen", reopen, 1},
+};
+
+static const struct path *chosen;
+
+/* ---- planted leaks: every form that the parent looks for, made here a second time ---- */
+
+enum { PLANT_ROOM = 32 * 1024, PLANT_FROM = 64 /* malloc writes over the first bytes of a freed block */ };
+
+static unsigned char *put(unsigned char *at, const unsigned char *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len + 8;
+}
+
+static unsigned char *put_wide(unsigned char *at, const struct text *text, int little)
+{
+    for (size_t i = 0; i < text->len; ++i) {
+        at[2 * i + (little ? 0 : 1)] = (unsigned char)text->bytes[i];
+        at[2 * i + (little ? 1 : 0)] = 0;
+    }
+    return at + 2 * (size_t)text->len + 8;
+}
+
+static unsigned char *put_u64(unsigned char *at, uint64_t value, int little)
+{
+    for (int i = 0; i < 8; ++i) {
+        at[little ? i : 7 - i] = (unsigned char)(value >> 8 * i);
+    }
+    return at + 16;
+}
+
+/* Base64 of `before` bytes of something else, the text, and a quotation mark. */
+static unsigned char *put_base64(unsigned char *at, const struct text *text, size_t before)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned char plain[48] = "xx";
+    size_t len = before + text->len + 1;
+    memcpy(plain + before, text->bytes, text->len);
+    plain[len - 1] = '"';
+    for (size_t i = 0; i < len; i += 3) {
+        uint32_t group = (uint32_t)plain[i] << 16 | (uint32_t)plain[i + 1] << 8 | plain[i + 2];
+        for (int shift = 18; shift >= 0; shift -= 6) {
+            *at++ = (unsigned char)alphabet[group >> shift & 63];
+        }
+    }
+    return at + 8;
+}
+
+static unsigned char *put_text(unsigned char *at, const struct text *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    at = put(at, (const unsigned char *)text->bytes, text->len);
+    at = put_wide(at, text, 1);
+    at = put_wide(at, text, 0);
+    for (size_t before = 0; before < 3; ++before) {
+        at = put_base64(at, text, before);
+    }
+    for (size_t i = 0; i < text->len; ++i) {
+        *at++ = (unsigned char)hex[(unsigned char)text->bytes[i] >> 4];
+        *at++ = (unsigned char)hex[text->bytes[i] & 15];
+    }
+    at += 8;
+    for (size_t i = 0; i < text->len; ++i) {
+        *at++ = (unsigned char)(text->bytes[i] >= 'A' && text->bytes[i] <= 'Z' ? text->bytes[i] | 32 : text->bytes[i]);
+    }
+    return at + 8;
+}
+
+static unsigned char *put_number(unsigned char *at, const struct text *number)
+{
+    uint64_t value = 0, rank = 0, power = 1;
+    for (size_t i = 0; i < number->len; ++i) {
+        at[i] = (unsigned char)(number->bytes[i] - '0');
+        value = 10 * value + at[i];
+    }
+    at += number->len + 8;
+    for (unsigned first = 0; first < 2; ++first) {
+        for (unsigned i = first; i + 1 < number->len; i += 2) {
+            *at++ = (unsigned char)((number->bytes[i] - '0') << 4 | (number->bytes[i + 1] - '0'));
+        }
+        at += 8;
+    }
+    for (unsigned k = 0; k < number->len; ++k, power *= 10) {
+        rank += k < 12 ? 0 : power;
+    }
+    rank += value;
+    for (int little = 0; little < 2; ++little) {
+        at = put_u64(at, value, little);
+        at = put_u64(at, rank, little);
+    }
+    return put_text(at, number);
+}
+
+/* The text of the root key file, and the key itself. */
+static unsigned char *put_root(unsigned char *at)
+{
+    int file = open(root + strlen("file:"), O_RDONLY);
+    if (file < 0 || read(file, at, 64) != 64 || close(file) != 0) {
+        must(0, 1, "reading the root key");
+    }
+    for (int i = 0; i < 64; ++i) {
+        int nibble = at[i] <= '9' ? at[i] - '0' : at[i] - 'a' + 10;
+        at[72 + i / 2] = (unsigned char)(i % 2 == 0 ? nibble << 4 : at[72 + i / 2] | nibble);
+    }
+    return at + 72 + 32 + 8;
+}
+
+__attribute__((noinline)) static void plant(unsigned char *at)
+{
+    at += PLANT_FROM;
+    for (int i = 0; i < NUMBERS; ++i) {
+        at = put_number(at, &secrets.number[i]);
+        at = put_text(at, &secrets.name[i]);
+    }
+    at = put_number(at, &secrets.wrong);
+    at = put_text(at, &secrets.typed);
+    if (chosen->needs_vault) {
+        put_root(at);
+    }
+}
+
+/* The plant lies at the far end of the frame, where the next calls do not reach. */
+__attribute__((noinline)) static void plant_on_stack(void)
+{
+    unsigned char frame[PLANT_ROOM];
+    plant(frame);
+}
+
+static void leak(const char *place)
+{
+    unsigned char *block;
+    if (strcmp(place, "stack") == 0) {
+        plant_on_stack();
+    } else if (strcmp(place, "none") != 0) {
+        block = malloc(PLANT_ROOM);
+        if (block == NULL) {
+            abort();
+        }
+        plant(block);
+        if (strcmp(place, "freed") == 0) {
+            free(block);
+        }
+    }
+}
+
+/* ---- */
+
+static void *run_chosen(void *unused)
+{
+    chosen->run();
+    return unused;
+}
+
+static void read_secrets(void)
+{
+    size_t wanted = offsetof(struct secrets, out), have = 0;
+    while (have < wanted) {
+        ssize_t got = read(STDIN_FILENO, (char *)&secrets + have, wanted - have);
+        if (got <= 0) {
+            must(0, 1, "reading the secrets");
+        }
+        have += (size_t)got;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    if (argc == 2 && strcmp(argv[1], "paths") == 0) {
+        for (size_t i = 0; i < sizeof paths / sizeof *paths; ++i) {
+            printf("%s\n", paths[i].name);
+        }
+        return 0;
+    }
+    if (argc != 7) {
+        return 2;
+    }
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; ++i) {
+        if (strcmp(argv[1], paths[i].name) == 0) {
+            chosen = &paths[i];
+        }
+    }
+    if (chosen == NULL) {
+        return 2;
+    }
+    snprintf(url, sizeof url, "sqlite:%s/cards.db", argv[6]);
+    snprintf(root, sizeof root, "file:%s/cards.root", argv[6]);
+    if (chosen->needs_vault) {
+        must(panseal_root_create(root, NULL), PANSEAL_OK, "root_create");
+        open_vault();
+    }
+    dprintf(STDOUT_FILENO, "buffer %p %p\nready\n", (void *)&secrets, (void *)(&secrets + 1));
+    read_secrets();
+    if (strcmp(argv[4], "thread") == 0) {
+        if (pthread_create(&thread, NULL, run_chosen, NULL) != 0 || pthread_join(thread, NULL) != 0) {
+            must(0, 1, "a thread");
+        }
+    } else {
+        chosen->run();
+    }
+    leak(argv[5]);
+    if (strcmp(argv[3], "close") == 0 && chosen->needs_vault) {
+        must(panseal_vault_close(vault), PANSEAL_OK, "close");
+    }
+    if (strcmp(argv[2], "wipe") == 0) {
+        panseal_wipe(&secrets, sizeof secrets);
+    }
+    raise(SIGSTOP);
+    return 0;
+}

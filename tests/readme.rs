@@ -1,0 +1,53 @@
+//! The README's promises: its C and Python snippets do what is written beside them.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use support::{Compile, PATIENCE, directory, library, root, run};
+
+/// The README's code block in a language.
+fn snippet(language: &str) -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let opening = format!("```{language}\n");
+    let (_, rest) =
+        readme.split_once(&opening).unwrap_or_else(|| panic!("README.md has no {language} snippet"));
+    rest.split_once("\n```").expect("the snippet's end").0.to_owned()
+}
+
+#[test]
+fn the_c_snippet_compiles_runs_and_prints_what_it_says() {
+    let place = directory();
+    let file = place.path().join("snippet.c");
+    std::fs::write(&file, snippet("c")).unwrap();
+    let program = Compile::c("c99").link(&file).link_library().into(place.path().join("snippet"));
+    let ran = run(Command::new(program).current_dir(place.path()), PATIENCE);
+    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.starts_with("VISA 424242******4242 "), "{}", ran.stdout);
+    assert!(library().file.exists());
+}
+
+#[test]
+fn the_python_snippet_runs_and_prints_what_it_says() {
+    let place = directory();
+    let mut python = Command::new("python3");
+    python.arg("-c").arg(snippet("python")).current_dir(place.path());
+    python.env("PYTHONPATH", python_path());
+    let ran = run(&mut python, PATIENCE);
+    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.starts_with("VISA 424242******4242 "), "{}", ran.stdout);
+}
+
+/// Where the Python package is, with its extension beside it.
+fn python_path() -> PathBuf {
+    let built =
+        run(Command::new("make").args(["--no-print-directory", "python"]).current_dir(root()), PATIENCE * 2);
+    assert!(built.status.success(), "{}", built.stderr);
+    root().join("bindings/python")
+}
+
+#[test]
+fn the_picture_of_the_house_is_the_librarys_own() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    assert!(readme.contains(include_str!("../src/house.txt")));
+}

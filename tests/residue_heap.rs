@@ -1,0 +1,128 @@
+//! No block of the heap is given back with a card number or a name in it.
+//!
+//! The allocator of this program looks into every block that is freed, grown or shrunk. It does not wipe: what it
+//! finds is what a program without the wiping allocator would leave behind.
+
+use panseal::card::{CardInput, check};
+use panseal::keys::Root;
+use panseal::vault::{OpenOptions, Vault};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const NUMBER: &str = "4929130582746009";
+const NAME: &str = "QUILL XAVIERA";
+const CVV: &str = "987";
+/// Number, rank and name as they could lie about.
+static NEEDLES: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static DIRTY: AtomicUsize = AtomicUsize::new(0);
+static FREED: AtomicUsize = AtomicUsize::new(0);
+
+struct Inspector;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Inspector {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // Zeroed, so that what is found was written by this block's owner.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        inspect(unsafe { std::slice::from_raw_parts(block, layout.size()) });
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Inspector = Inspector;
+
+fn inspect(block: &[u8]) {
+    // A block freed while the needles are being made, or by their own maker, is not one of panseal's.
+    let Ok(needles) = NEEDLES.try_lock() else { return };
+    FREED.fetch_add(1, Ordering::Relaxed);
+    let holds = |needle: &Vec<u8>| block.windows(needle.len()).any(|window| window == needle.as_slice());
+    if needles.iter().any(holds) {
+        DIRTY.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn needles() -> Vec<Vec<u8>> {
+    let value: u64 = NUMBER.parse().unwrap();
+    let rank = value + (12..16).map(|k| 10u64.pow(k)).sum::<u64>();
+    let wide = |text: &str| text.bytes().flat_map(|byte| [byte, 0]).collect::<Vec<u8>>();
+    let mut all =
+        vec![NUMBER.into(), NUMBER[..12].into(), NUMBER[4..].into(), NAME.into(), wide(NUMBER), wide(NAME)];
+    all.push(NUMBER.bytes().map(|digit| digit - b'0').collect());
+    all.push(NUMBER.as_bytes().chunks(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect());
+    for number in [value, rank] {
+        all.extend([number.to_le_bytes().to_vec(), number.to_be_bytes().to_vec()]);
+    }
+    all
+}
+
+/// How many blocks `work` frees with a needle in them, and how many it frees at all.
+fn dirty_blocks(work: impl FnOnce()) -> (usize, usize) {
+    let before = (DIRTY.load(Ordering::Relaxed), FREED.load(Ordering::Relaxed));
+    work();
+    (DIRTY.load(Ordering::Relaxed) - before.0, FREED.load(Ordering::Relaxed) - before.1)
+}
+
+fn with_card(number: &[u8], work: impl FnOnce(&panseal::card::Card)) {
+    let input = CardInput {
+        expiry: Some((12, 2030)),
+        cvv: Some(CVV.as_bytes()),
+        name: Some(NAME.as_bytes()),
+        ..CardInput::new(number, 1_800_000_000)
+    };
+    if let Ok(card) = check(&input) {
+        work(&card);
+    }
+}
+
+/// One test, so that no other thread's blocks are counted.
+#[test]
+fn no_freed_block_holds_a_number_or_a_name() {
+    *NEEDLES.lock().unwrap() = needles();
+    for (place, needle) in needles().iter().enumerate() {
+        let planted = dirty_blocks(|| {
+            let mut block = vec![0u8; 200];
+            block[64..64 + needle.len()].copy_from_slice(needle);
+            drop(std::hint::black_box(block));
+        });
+        assert!(planted.0 >= 1, "the inspector is blind to form {place}");
+    }
+    assert!(dirty_blocks(|| drop(std::hint::black_box(format!("card {NUMBER}")))).0 >= 1);
+
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("cards.db").display());
+    let root = format!("file:{}", folder.path().join("cards.root").display());
+    Root::create(&root).unwrap();
+    let options = OpenOptions { create: true, actor: "test", ..OpenOptions::new(&url, &root) };
+    let spaced = b"4929 1305 8274 6009";
+    let vault = Vault::open(&options).unwrap();
+    let mut token = String::new();
+
+    let mut freed = 0;
+    let mut clean = |path: &str, work: &mut dyn FnMut()| {
+        let (dirty, all) = dirty_blocks(work);
+        assert_eq!(dirty, 0, "{path} freed blocks with a number or a name in them");
+        freed += all;
+    };
+    clean("check", &mut || with_card(spaced, |_| ()));
+    clean("check, refused", &mut || with_card(b"4929130582746000", |_| panic!("the card is refused")));
+    clean("tokenize", &mut || {
+        with_card(spaced, |card| token = vault.tokenize(card, "c-1").unwrap().token.to_string());
+    });
+    clean("tokenize the same card again", &mut || {
+        with_card(NUMBER.as_bytes(), |card| drop(vault.tokenize(card, "c-2").unwrap()));
+    });
+    clean("tokenize, refused", &mut || {
+        with_card(spaced, |card| assert!(vault.tokenize(card, "\0").is_err()))
+    });
+    clean("lookup", &mut || drop(vault.lookup(token.as_bytes()).unwrap()));
+    clean("detokenize", &mut || drop(vault.detokenize(token.as_bytes(), "", "test", 19).unwrap()));
+    clean("detokenize, refused", &mut || assert!(vault.detokenize(b"x", "", "test", 19).is_err()));
+    clean("deactivate", &mut || vault.deactivate(token.as_bytes()).unwrap());
+    clean("open and close", &mut || drop(Vault::open(&options).unwrap()));
+    assert!(freed > 50, "only {freed} blocks were freed: the paths did not run");
+}
