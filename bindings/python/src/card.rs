@@ -1,0 +1,119 @@
+//! The card arguments that `check` and `Vault.tokenize` have in common.
+
+use crate::errors::behind_border;
+use crate::input::{CalendarArg, Copied, SecretArg};
+use panseal::card::{CardInput, Expiry, Rules, Separators};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// No month and no year: what an expiry becomes that cannot be read.
+const UNREADABLE: (i32, i32) = (0, 0);
+/// The half of an expiry that was not given.
+const ABSENT: i32 = -1;
+
+/// A card as it was passed.
+pub struct CardArgs<'a, 'py> {
+    pub number: SecretArg<'a, 'py>,
+    pub expiry_month: Option<CalendarArg>,
+    pub expiry_year: Option<CalendarArg>,
+    pub expiry: Option<SecretArg<'a, 'py>>,
+    pub cvv: Option<SecretArg<'a, 'py>>,
+    pub name: Option<SecretArg<'a, 'py>>,
+    pub postal_code: Option<SecretArg<'a, 'py>>,
+    pub strict: bool,
+    pub need_expiry: bool,
+    pub need_cvv: bool,
+    pub now: Option<i64>,
+    pub wipe: bool,
+}
+
+/// The card's texts, copied.
+#[derive(Default)]
+struct Texts {
+    number: Copied,
+    expiry: Copied,
+    cvv: Copied,
+    name: Copied,
+    postal_code: Copied,
+}
+
+impl CardArgs<'_, '_> {
+    /// Lends a copy of the card to `work`, behind the border, and then wipes the caller's memory where that was
+    /// asked for. `work` may let other threads run: it never reads the caller's memory.
+    pub fn lend<R>(&self, py: Python<'_>, work: impl FnOnce(&CardInput<'_>) -> PyResult<R>) -> PyResult<R> {
+        if self.expiry.is_some() && (self.expiry_month.is_some() || self.expiry_year.is_some()) {
+            return Err(PyTypeError::new_err("pass either expiry, or expiry_month and expiry_year"));
+        }
+        if !self.wipe {
+            return self.lend_copy(py, work);
+        }
+        self.secrets().try_for_each(SecretArg::refuse_unwipeable)?;
+        let outcome = self.lend_copy(py, work);
+        self.secrets().try_for_each(|secret| secret.wipe(py))?;
+        outcome
+    }
+
+    fn lend_copy<R>(&self, py: Python<'_>, work: impl FnOnce(&CardInput<'_>) -> PyResult<R>) -> PyResult<R> {
+        behind_border(py, || {
+            let mut texts = Texts::default();
+            self.copy_to(py, &mut texts)?;
+            work(&CardInput {
+                number: texts.number.as_bytes(),
+                expiry: self.expiry(&texts),
+                cvv: Some(texts.cvv.as_bytes()),
+                name: Some(texts.name.as_bytes()),
+                postal_code: Some(texts.postal_code.as_bytes()),
+                now: self.now.unwrap_or_else(clock),
+                rules: self.rules(),
+            })
+        })
+    }
+
+    /// What is wiped: all but the expiry.
+    fn secrets(&self) -> impl Iterator<Item = &SecretArg<'_, '_>> {
+        std::iter::once(&self.number)
+            .chain(self.cvv.iter())
+            .chain(self.name.iter())
+            .chain(self.postal_code.iter())
+    }
+
+    /// Absent texts stay empty.
+    fn copy_to(&self, py: Python<'_>, texts: &mut Texts) -> PyResult<()> {
+        let copy =
+            |from: &Option<SecretArg<'_, '_>>, to| from.as_ref().map_or(Ok(()), |from| from.copy_to(py, to));
+        self.number.copy_to(py, &mut texts.number)?;
+        copy(&self.expiry, &mut texts.expiry)?;
+        copy(&self.cvv, &mut texts.cvv)?;
+        copy(&self.name, &mut texts.name)?;
+        copy(&self.postal_code, &mut texts.postal_code)
+    }
+
+    fn expiry(&self, texts: &Texts) -> Option<(i32, i32)> {
+        match (self.expiry_month, self.expiry_year) {
+            (None, None) if texts.expiry.is_empty() => None,
+            (None, None) => Some(read_expiry(texts.expiry.as_bytes())),
+            (month, year) => {
+                let given = |half: Option<CalendarArg>| half.map_or(ABSENT, |half| half.0);
+                Some((given(month), given(year)))
+            }
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            separators: if self.strict { Separators::Refused } else { Separators::Dropped },
+            need_expiry: self.need_expiry,
+            need_cvv: self.need_cvv,
+            ..Rules::default()
+        }
+    }
+}
+
+fn read_expiry(text: &[u8]) -> (i32, i32) {
+    Expiry::parse(text).map_or(UNREADABLE, |expiry| (i32::from(expiry.month()), i32::from(expiry.year())))
+}
+
+fn clock() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}

@@ -1,0 +1,82 @@
+//! From failures of the core to exceptions. Nothing that goes into an exception is made of input.
+
+use crate::check::Violation;
+use panseal::border;
+use panseal::error::{Code, Error};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::{intern, type_object::PyTypeInfo};
+
+pyo3::import_exception!(panseal.errors, PansealError);
+pyo3::import_exception!(panseal.errors, ArgumentError);
+pyo3::import_exception!(panseal.errors, CardError);
+pyo3::import_exception!(panseal.errors, TokenError);
+pyo3::import_exception!(panseal.errors, KeyringError);
+pyo3::import_exception!(panseal.errors, VaultError);
+pyo3::import_exception!(panseal.errors, BusyError);
+
+/// Runs `work` behind the border: a panic is an internal error and silent, the stack below is wiped.
+///
+/// What holds card data lives in frames of `work`; what it returns must hold none.
+pub fn behind_border<R>(py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    let mut outcome = None;
+    let passed = border::call(|| {
+        outcome = Some(work());
+        Ok(())
+    });
+    match (outcome, passed) {
+        (Some(outcome), Ok(())) => outcome,
+        (_, passed) => Err(raise(py, &passed.err().unwrap_or(Code::Internal.into()))),
+    }
+}
+
+/// The exception of a failure.
+pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    let class = match error.code() {
+        Code::Card => CardError::type_object(py),
+        Code::Token | Code::Inactive | Code::Domain | Code::Exhausted | Code::Irreversible => {
+            TokenError::type_object(py)
+        }
+        Code::RootKey | Code::Epoch | Code::Fork => KeyringError::type_object(py),
+        Code::Busy => BusyError::type_object(py),
+        Code::Store
+        | Code::NotAVault
+        | Code::SchemaNewer
+        | Code::Tampered
+        | Code::Conflict
+        | Code::Handle => VaultError::type_object(py),
+        Code::Argument | Code::Buffer | Code::Utf8 => ArgumentError::type_object(py),
+        _ => PansealError::type_object(py),
+    };
+    class
+        .call1((error.to_string(),))
+        .and_then(|raised| describe(&raised, error))
+        .unwrap_or_else(|fault| fault)
+}
+
+/// The exception of an argument that cannot be served, or that may not be used any more.
+pub fn raise_argument(py: Python<'_>, code: Code, message: &'static str) -> PyErr {
+    let raised = ArgumentError::type_object(py).call1((message,));
+    raised.and_then(|raised| describe(&raised, &code.into())).unwrap_or_else(|fault| fault)
+}
+
+fn describe(raised: &Bound<'_, PyAny>, error: &Error) -> PyResult<PyErr> {
+    let py = raised.py();
+    raised.setattr(intern!(py, "code"), error.code().name())?;
+    raised.setattr(intern!(py, "status"), error.code().number())?;
+    raised.setattr(intern!(py, "system"), error.system_code())?;
+    if error.code() == Code::Card {
+        raised.setattr(intern!(py, "violations"), violations(py, error.violations())?)?;
+    }
+    Ok(PyErr::from_value(raised.clone()))
+}
+
+/// The tuple of violations that reports and exceptions carry.
+pub fn violations<'py>(
+    py: Python<'py>,
+    violations: &panseal::error::Violations,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let rows: PyResult<Vec<_>> =
+        violations.iter().map(|violation| Bound::new(py, Violation::from(violation))).collect();
+    PyTuple::new(py, rows?)
+}

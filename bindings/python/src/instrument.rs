@@ -1,0 +1,106 @@
+//! `panseal.Instrument`.
+
+use crate::check::ascii;
+use panseal::card::{Expiry, Network};
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyTzInfo};
+
+/// A stored card. Holds nothing that may not be displayed and logged.
+#[pyclass(frozen, module = "panseal")]
+pub struct Instrument(pub panseal::vault::Instrument);
+
+#[pymethods]
+impl Instrument {
+    /// What stands for the card number.
+    #[getter]
+    fn token(&self) -> &str {
+        self.0.token.as_str()
+    }
+
+    /// Whose card it is, or "".
+    #[getter]
+    fn customer(&self) -> &str {
+        &self.0.customer
+    }
+
+    /// The card's network: "VISA", or "UNKNOWN".
+    #[getter]
+    fn network(&self) -> &'static str {
+        self.0.network.name()
+    }
+
+    /// The product on the network, where the number tells it: "VISA_ELECTRON".
+    #[getter]
+    fn product(&self) -> Option<&'static str> {
+        self.0.product.map(Network::name)
+    }
+
+    /// The number as it may be displayed: "424242******4242".
+    #[getter]
+    fn masked(&self) -> &str {
+        self.0.masked.as_str()
+    }
+
+    /// The last four digits.
+    #[getter]
+    fn last4(&self) -> &str {
+        ascii(&self.0.last4)
+    }
+
+    /// 1 to 12, or None where no expiry was given.
+    #[getter]
+    fn expiry_month(&self) -> Option<u8> {
+        self.0.expiry.map(Expiry::month)
+    }
+
+    /// 2000 to 2099, or None where no expiry was given.
+    #[getter]
+    fn expiry_year(&self) -> Option<u16> {
+        self.0.expiry.map(Expiry::year)
+    }
+
+    /// Whether the token may be used: not after `Vault.deactivate`.
+    #[getter]
+    fn active(&self) -> bool {
+        self.0.active
+    }
+
+    /// Whether the token existed before the call that gave this.
+    #[getter]
+    fn reused(&self) -> bool {
+        self.0.reused
+    }
+
+    /// The epoch under which the number is sealed.
+    #[getter]
+    fn epoch(&self) -> u32 {
+        self.0.epoch
+    }
+
+    /// When the token was made, in UTC.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        utc(py, self.0.created_at)
+    }
+
+    /// Until when the card is kept, in UTC; None: for ever.
+    #[getter]
+    fn keep_until<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        match self.0.keep_until {
+            0 => Ok(None),
+            time => utc(py, time).map(Some),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        let active = if self.0.active { "True" } else { "False" };
+        format!(
+            "Instrument(token='{}', network='{}', masked='{}', active={active})",
+            self.0.token, self.0.network, self.0.masked
+        )
+    }
+}
+
+fn utc(py: Python<'_>, time: i64) -> PyResult<Bound<'_, PyDateTime>> {
+    PyDateTime::from_timestamp(py, time as f64, Some(&*PyTzInfo::utc(py)?))
+}

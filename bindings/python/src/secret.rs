@@ -1,0 +1,108 @@
+//! `panseal.Secret`.
+
+use crate::errors::{behind_border, raise_argument};
+use crate::input;
+use panseal::card::Pan;
+use panseal::error::Code;
+use panseal::secret::SecretText;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::PyString;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A card number out of the vault, wiped at the end of its `with` block, by `wipe`, or with the object.
+///
+/// It is not printed, compared by content, copied or pickled.
+#[pyclass(frozen, module = "panseal")]
+#[derive(Default)]
+pub struct Secret {
+    /// Empty once wiped: a card number never is.
+    digits: Mutex<SecretText<{ Pan::MAX_LEN }>>,
+}
+
+impl Secret {
+    /// Takes the digits in, in place: moving a filled secret would leave them on the stack.
+    pub fn fill(&self, digits: &[u8]) {
+        let mut place = self.digits.lock().unwrap_or_else(PoisonError::into_inner);
+        place.wipe();
+        for digit in digits {
+            place.push(*digit);
+        }
+    }
+
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, SecretText<{ Pan::MAX_LEN }>> {
+        self.digits.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lend<R>(&self, py: Python<'_>, work: impl FnOnce(&[u8]) -> PyResult<R>) -> PyResult<R> {
+        behind_border(py, || {
+            let digits = self.lock(py);
+            if digits.is_empty() {
+                return Err(raise_argument(py, Code::Handle, "the secret was wiped"));
+            }
+            work(digits.as_bytes())
+        })
+    }
+}
+
+#[pymethods]
+impl Secret {
+    /// The number as a str, which Python cannot wipe: prefer `reveal_into` where the number goes on as bytes.
+    fn reveal<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        self.lend(py, |digits| PyString::from_bytes(py, digits))
+    }
+
+    /// Write the number's digits to the beginning of a writable buffer and return how many they are: 12 to 19.
+    ///
+    /// The rest of the buffer stays as it is. ArgumentError, code "buffer", where it is too small.
+    fn reveal_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (room, view) = input::view(buffer).filter(|(room, _)| !room.readonly()).ok_or_else(|| {
+            PyTypeError::new_err("expected a writable, contiguous buffer of bytes, such as bytearray")
+        })?;
+        self.lend(py, |digits| {
+            if room.item_count() < digits.len() {
+                return Err(raise_argument(py, Code::Buffer, Code::Buffer.text()));
+            }
+            input::head(&view, digits.len())?.copy_from_slice(py, digits)?;
+            Ok(digits.len())
+        })
+    }
+
+    /// Forget the number. Doing so twice is fine.
+    fn wipe(&self, py: Python<'_>) {
+        self.lock(py).wipe();
+    }
+
+    /// How many digits the number has; 0 once wiped.
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.lock(py).len()
+    }
+
+    /// True until wiped.
+    fn __bool__(&self, py: Python<'_>) -> bool {
+        !self.lock(py).is_empty()
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: &Bound<'_, PyAny>,
+        _exc_value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        self.wipe(py);
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> &'static str {
+        if self.lock(py).is_empty() { "<panseal.Secret, wiped>" } else { "<panseal.Secret>" }
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a Secret is neither copied nor pickled"))
+    }
+}
