@@ -11,6 +11,9 @@ use std::{env, fs};
 
 use serde::Deserialize;
 
+#[path = "build/facts.rs"]
+mod facts;
+
 const INPUT: &str = "src/card/networks.json";
 const OUTPUT: &str = "networks.rs";
 
@@ -35,6 +38,7 @@ fn generate() -> Result<(), String> {
     let (claims, pieces) = networks.cut(&spans)?;
 
     let folder = env::var("OUT_DIR").map_err(|error| error.to_string())?;
+    facts::generate(&json, Path::new(&folder))?;
     let code = networks.write_rows() + &write_claims(&claims) + &write_pieces(&pieces);
     fs::write(Path::new(&folder).join(OUTPUT), code).map_err(|error| error.to_string())
 }

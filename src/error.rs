@@ -94,7 +94,7 @@ const TABLE: &[(Code, &str, &str)] = &[
     (Code::Card, "card", "the card was refused"),
     (Code::Missing, "missing", "is required"),
     (Code::Malformed, "malformed", "is not of the expected form"),
-    (Code::Length, "length", "has a length that its card network does not use"),
+    (Code::Length, "length", "has a length that is not accepted"),
     (Code::Luhn, "luhn", "fails the Luhn check"),
     (Code::Network, "network", "belongs to no known card network"),
     (Code::Expired, "expired", "is in the past"),
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(violations.len(), 2);
         assert_eq!(
             Error::from(violations).to_string(),
-            "the card was refused: number fails the Luhn check, cvv has a length that its card network does not use"
+            "the card was refused: number fails the Luhn check, cvv has a length that is not accepted"
         );
     }
 }

@@ -2,9 +2,8 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::process::Command;
-use support::{Compile, PATIENCE, directory, library, root, run};
+use support::{Compile, PATIENCE, directory, library, python_path, root, run};
 
 /// The README's code block in a language.
 fn snippet(language: &str) -> String {
@@ -36,14 +35,6 @@ fn the_python_snippet_runs_and_prints_what_it_says() {
     let ran = run(&mut python, PATIENCE);
     assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.starts_with("VISA 424242******4242 "), "{}", ran.stdout);
-}
-
-/// Where the Python package is, with its extension beside it.
-fn python_path() -> PathBuf {
-    let built =
-        run(Command::new("make").args(["--no-print-directory", "python"]).current_dir(root()), PATIENCE * 2);
-    assert!(built.status.success(), "{}", built.stderr);
-    root().join("bindings/python")
 }
 
 #[test]

@@ -111,14 +111,16 @@ fn programs() -> &'static [Program] {
     static PROGRAMS: OnceLock<Vec<Program>> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let fresh = Compile::c("c11")
-            .flags(["-O1", "-pthread", "-Wl,-z,now"])
+            // Bound lazily: the first call of each function after the library's saves the registers on the stack.
+            .flags(["-O1", "-pthread", "-Wl,-z,lazy"])
             .source("residue_child.c")
             .link_library()
             .into(support::scratch().join(format!("residue_child-{}", std::process::id())));
         // Other processes may be running the one that was there.
         let in_c = support::scratch().join("residue_child");
         fs::rename(fresh, &in_c).expect("a name for the program");
-        vec![Program::of([in_c.into()])]
+        let in_python = support::root().join("tests/support/residue_child.py");
+        vec![Program::of([in_c.into()]), Program::of(["python3".into(), in_python.into()])]
     })
 }
 
@@ -133,6 +135,7 @@ impl Program {
 
     fn start(&self) -> Command {
         let mut command = Command::new(&self.command[0]);
+        command.env("PYTHONPATH", support::python_path());
         command.args(&self.command[1..]);
         command
     }

@@ -383,6 +383,19 @@ fn many_threads_and_handles_write_to_one_file() {
 }
 
 #[test]
+fn many_threads_make_and_open_a_new_vault_at_once() {
+    for _ in 0..20 {
+        let place = Place::new();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| token(&place.open().unwrap(), VISA))).collect();
+            threads.into_iter().for_each(|thread| drop(thread.join().unwrap()));
+        });
+        assert_eq!((place.count("instrument"), place.count("epoch")), (8, 2));
+    }
+}
+
+#[test]
 fn a_writer_whose_keys_are_stale_loads_them_again() {
     let place = Place::new();
     let vault = place.open().unwrap();

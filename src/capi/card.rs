@@ -5,6 +5,7 @@ use super::pass::{self, TextOut};
 use super::record::{self, Out, Record};
 use crate::card::{Card, CardInput, Pan, Rules, Separators, check};
 use crate::error::{Code, Result};
+use crate::vault;
 use std::ffi::c_char;
 
 /// Digits only: no spaces, no hyphens.
@@ -115,7 +116,7 @@ pub(super) unsafe fn with_card(record: &panseal_card, work: impl FnOnce(&Card) -
         cvv: given(&record.cvv)?,
         name: given(&record.name)?,
         postal_code: given(&record.postal_code)?,
-        now: pass::now_or_clock(record.now),
+        now: if record.now == 0 { vault::now() } else { record.now },
         rules: rules(record.flags),
     };
     work(&check(&input)?)

@@ -156,12 +156,3 @@ pub(super) fn field<const ROOM: usize>(text: &[u8]) -> [c_char; ROOM] {
     }
     field
 }
-
-/// Seconds since 1970 UTC: the caller's, or the system clock's where the caller gave 0.
-pub(super) fn now_or_clock(now: i64) -> i64 {
-    if now != 0 {
-        return now;
-    }
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs() as i64)
-}

@@ -28,20 +28,101 @@ impl Expiry {
         }
     }
 
-    /// Reads `MM/YY` or `MM/YYYY`. The month may have one digit, and spaces may stand round the slash.
+    /// Reads a month and a year as people write them, in a form that can be read in one way only.
+    ///
+    /// | form | examples |
+    /// |---|---|
+    /// | month, separator, year of two or four digits | `03/29` `3/29` `03/2029` `03-29` `3.2029` `03 29` |
+    /// | year of four digits, separator, month | `2029-03` (ISO 8601), `2029/3` |
+    /// | month of two digits and year of four | `032029` |
+    ///
+    /// A separator is one of `/`, `-` and `.` with any spaces round it, or spaces alone; spaces at the ends are
+    /// dropped. Two digits on either side are month and year, as they are embossed on the card.
+    ///
+    /// Four digits alone, and six that do not begin with a month and `20`, are refused: people write `MMYY`,
+    /// while tracks, chips and ISO 8583 write `YYMM` and `YYMMDD`, and 1112 or 201012 is either. Who knows
+    /// which it is says so: [`Expiry::from_mmyy`], [`Expiry::from_yymm`], [`Expiry::from_yymmdd`].
     ///
     /// # Errors
     ///
     /// [`Code::Malformed`] if the text has another form, or names no month of [`Expiry::new`].
     pub fn parse(text: &[u8]) -> Result<Expiry, Code> {
-        let slash = text.iter().position(|byte| *byte == b'/').ok_or(Code::Malformed)?;
-        let (month, rest) = text.split_at(slash);
-        let month = without_spaces(month, Side::End);
-        let year = without_spaces(rest.get(1..).unwrap_or_default(), Side::Start);
-        match (month.len(), year.len()) {
-            (1 | 2, 2 | 4) => Expiry::new(number(month)?, number(year)?),
-            _ => Err(Code::Malformed),
+        let (head, rest) = leading_digits(without_spaces(text));
+        let (first, second) = match rest {
+            [] => head.split_at_checked(2).filter(|_| head.len() == 6).ok_or(Code::Malformed)?,
+            _ => (head, behind_separator(rest)?),
+        };
+        let (month, year) = match (first.len(), second.len()) {
+            (1 | 2, 2 | 4) => (first, second),
+            (4, 1 | 2) => (second, first),
+            _ => return Err(Code::Malformed),
+        };
+        match (year.len(), number(year)?) {
+            (4, ..2000) => Err(Code::Malformed),
+            (_, year) => Expiry::new(number(month)?, year),
         }
+    }
+
+    /// Reads four digits, the month first: `0329`.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Malformed`] if these are not four ASCII digits, or name no month.
+    pub fn from_mmyy(digits: &[u8]) -> Result<Expiry, Code> {
+        let [month, year] = pairs(digits)?;
+        Expiry::new(month, year)
+    }
+
+    /// Reads four digits, the year first, as on tracks 1 and 2 (ISO/IEC 7813), in the EMV tag 57 and in data
+    /// element 14 of ISO 8583: `2903`.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Malformed`] if these are not four ASCII digits, or name no month.
+    pub fn from_yymm(digits: &[u8]) -> Result<Expiry, Code> {
+        let [year, month] = pairs(digits)?;
+        Expiry::new(month, year)
+    }
+
+    /// Reads the six digits of the EMV tag 5F24, unpacked: `290331`.
+    ///
+    /// The day has to be one of its month, most often the last. It is not kept: a card is judged by its month.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Malformed`] if these are not six ASCII digits, or name no day.
+    pub fn from_yymmdd(digits: &[u8]) -> Result<Expiry, Code> {
+        let [year, month, day] = pairs(digits)?;
+        let expiry = Expiry::new(month, year)?;
+        match (1..=expiry.days()).contains(&day.into()) {
+            true => Ok(expiry),
+            false => Err(Code::Malformed),
+        }
+    }
+
+    /// Four ASCII digits, the month first: `0329`.
+    pub const fn to_mmyy(self) -> [u8; 4] {
+        let ([m, n], [_, _, y, z]) = self.ascii();
+        [m, n, y, z]
+    }
+
+    /// Four ASCII digits, the year first, as on a track: `2903`.
+    pub const fn to_yymm(self) -> [u8; 4] {
+        let ([m, n], [_, _, y, z]) = self.ascii();
+        [y, z, m, n]
+    }
+
+    /// Six ASCII digits, the month first: `032029`.
+    pub const fn to_mmyyyy(self) -> [u8; 6] {
+        let ([m, n], [w, x, y, z]) = self.ascii();
+        [m, n, w, x, y, z]
+    }
+
+    /// Month and year in ASCII.
+    const fn ascii(self) -> ([u8; 2], [u8; 4]) {
+        let year = self.year;
+        let month = [b'0' + self.month / 10, b'0' + self.month % 10];
+        (month, [last_digit(year / 1000), last_digit(year / 100), last_digit(year / 10), last_digit(year)])
     }
 
     /// The month, 1 to 12.
@@ -58,11 +139,12 @@ impl Expiry {
     ///
     /// It has from the first of the next month 12:00 UTC on: only then is the month over in every zone.
     pub fn is_expired(self, now: i64) -> bool {
-        let (year, month) = match self.month {
-            12 => (i64::from(self.year) + 1, 1),
-            month => (i64::from(self.year), i64::from(month) + 1),
-        };
-        now >= start_of_month(year, month) + 12 * 3600
+        self.is_expired_with_grace(now, 0)
+    }
+
+    /// [`Expiry::is_expired`] so many months later. Issuers may still approve a card that has just run out.
+    pub fn is_expired_with_grace(self, now: i64, grace_months: u8) -> bool {
+        now >= self.start_of_month_after(grace_months) + 12 * 3600
     }
 
     /// Whether the expiry lies more than `horizon_years` calendar years after the year of `now`, in seconds
@@ -70,20 +152,66 @@ impl Expiry {
     pub fn is_too_far(self, now: i64, horizon_years: u16) -> bool {
         now < start_of_month(i64::from(self.year) - i64::from(horizon_years), 1)
     }
-}
 
-enum Side {
-    Start,
-    End,
-}
-
-fn without_spaces(mut text: &[u8], side: Side) -> &[u8] {
-    loop {
-        text = match (&side, text) {
-            (Side::Start, [b' ', rest @ ..]) | (Side::End, [rest @ .., b' ']) => rest,
-            _ => return text,
-        };
+    /// The second at which the month begins that follows this one by `months` and one more.
+    fn start_of_month_after(self, months: u8) -> i64 {
+        let next = i64::from(self.month) + i64::from(months);
+        start_of_month(i64::from(self.year) + next / 12, next % 12 + 1)
     }
+
+    /// How many days the month has.
+    fn days(self) -> i64 {
+        let begin = start_of_month(self.year.into(), self.month.into());
+        (self.start_of_month_after(0) - begin) / DAY
+    }
+}
+
+const DAY: i64 = 86_400;
+
+fn without_spaces_before(mut text: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+fn without_spaces(text: &[u8]) -> &[u8] {
+    let mut text = without_spaces_before(text);
+    while let [rest @ .., b' '] = text {
+        text = rest;
+    }
+    text
+}
+
+fn leading_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit());
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+/// The text behind the separator with which this text begins.
+fn behind_separator(text: &[u8]) -> Result<&[u8], Code> {
+    let behind = match without_spaces_before(text) {
+        [b'/' | b'-' | b'.', rest @ ..] => without_spaces_before(rest),
+        rest => rest,
+    };
+    if behind.len() < text.len() { Ok(behind) } else { Err(Code::Malformed) }
+}
+
+/// The values of so many pairs of ASCII digits.
+fn pairs<const N: usize>(digits: &[u8]) -> Result<[i32; N], Code> {
+    let mut values = [0; N];
+    if digits.len() != 2 * N {
+        return Err(Code::Malformed);
+    }
+    for (value, pair) in values.iter_mut().zip(digits.chunks(2)) {
+        *value = number(pair)?;
+    }
+    Ok(values)
+}
+
+/// The last digit of a number, in ASCII.
+const fn last_digit(value: u16) -> u8 {
+    b'0' + (value % 10) as u8
 }
 
 /// The value of at most four ASCII digits.
@@ -104,7 +232,7 @@ fn start_of_month(year: i64, month: i64) -> i64 {
     let months_since_march = (month + 9) % 12;
     let day_of_year = (153 * months_since_march + 2) / 5;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (era * 146_097 + day_of_era - 719_468) * 86_400
+    (era * 146_097 + day_of_era - 719_468) * DAY
 }
 
 #[cfg(test)]
@@ -129,7 +257,26 @@ mod tests {
 
     #[test]
     fn the_usual_spellings_are_read() {
-        for text in ["03/29", "3/29", "03/2029", "3/2029", "03 / 29", "3  /2029"] {
+        for text in [
+            "03/29",
+            "3/29",
+            "03/2029",
+            "3/2029",
+            "03 / 29",
+            "3  /2029",
+            "03-29",
+            "03.29",
+            "03 29",
+            "3 2029",
+            "03 - 2029",
+            "2029-03",
+            "2029/3",
+            "2029 . 03",
+            "2029 03",
+            "032029",
+            " 03/29",
+            "03/29  ",
+        ] {
             assert_eq!((expiry(text).month(), expiry(text).year()), (3, 2029), "{text}");
         }
     }
@@ -137,11 +284,76 @@ mod tests {
     #[test]
     fn other_spellings_are_refused() {
         for text in [
-            "", "/", "0329", "03-29", "003/29", "03/9", "03/029", "03/20029", "13/29", "00/29", " 03/29",
-            "03/29 ", "0 3/29", "03//29", "+3/29", "03/29/",
+            "",
+            " ",
+            "/",
+            "0329",
+            "2903",
+            "290331",
+            "202903",
+            "132029",
+            "03202",
+            "0320290",
+            "003/29",
+            "03/9",
+            "03/029",
+            "03/20029",
+            "13/29",
+            "00/29",
+            "29/03",
+            "0 3/29",
+            "03//29",
+            "+3/29",
+            "03/29/",
+            "03/",
+            "/29",
+            "2029-",
+            "2029-13",
+            "2029-003",
+            "2029/2029",
+            "03/29/2029",
+            "03_29",
+            "03\t29",
+            "03/1999",
+            "03/0029",
+            "030029",
+            "0029-03",
+            "03\u{2215}29",
         ] {
             assert_eq!(Expiry::parse(text.as_bytes()), Err(Code::Malformed), "{text:?}");
         }
+    }
+
+    #[test]
+    fn bare_digits_are_read_by_those_who_know_their_order() {
+        let march = Expiry::new(3, 2029);
+        assert_eq!(Expiry::from_mmyy(b"0329"), march);
+        assert_eq!(Expiry::from_yymm(b"2903"), march);
+        assert_eq!(Expiry::from_yymmdd(b"290331"), march);
+        assert_eq!(Expiry::from_yymmdd(b"290301"), march);
+        for text in ["", "329", "03290", "1329", "0029", "03/9", "+329", "０3"] {
+            assert_eq!(Expiry::from_mmyy(text.as_bytes()), Err(Code::Malformed), "{text:?}");
+        }
+        assert_eq!(Expiry::from_yymm(b"0329"), Err(Code::Malformed));
+    }
+
+    #[test]
+    fn a_day_is_one_of_its_month() {
+        for text in ["240229", "280229", "230228", "290430", "291231"] {
+            assert!(Expiry::from_yymmdd(text.as_bytes()).is_ok(), "{text}");
+        }
+        for text in ["230229", "290431", "290300", "290332", "291301", "2903", "29033", "2903311"] {
+            assert_eq!(Expiry::from_yymmdd(text.as_bytes()), Err(Code::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grace_lets_a_card_live_for_months() {
+        let noon_of_march_1_2028 = 1_835_524_800;
+        assert!(!expiry("12/27").is_expired_with_grace(noon_of_march_1_2028 - 1, 2));
+        assert!(expiry("12/27").is_expired_with_grace(noon_of_march_1_2028, 2));
+        assert!(!expiry("11/27").is_expired_with_grace(noon_of_march_1_2028, 4));
+        assert!(!expiry("02/28").is_expired_with_grace(noon_of_march_1_2028, u8::MAX));
     }
 
     #[test]
@@ -188,8 +400,24 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_taken(bytes: Vec<u8>) {
-            let _ = Expiry::parse(&bytes);
+        fn what_is_written_is_read(month in 1..=12, year in 2000..=2099) {
+            let expiry = Expiry::new(month, year);
+            let written = expiry.unwrap();
+            prop_assert_eq!(Expiry::from_mmyy(&written.to_mmyy()), expiry);
+            prop_assert_eq!(Expiry::from_yymm(&written.to_yymm()), expiry);
+            prop_assert_eq!(Expiry::parse(&written.to_mmyyyy()), expiry);
+            prop_assert_eq!(Expiry::parse(format!("{month:02}/{year}").as_bytes()), expiry);
+            prop_assert_eq!(Expiry::parse(format!("{year}-{month:02}").as_bytes()), expiry);
+            let days = written.days();
+            prop_assert_eq!(Expiry::from_yymmdd(format!("{:02}{month:02}{days}", year % 100).as_bytes()), expiry);
+        }
+
+        #[test]
+        fn any_bytes_are_taken(bytes: Vec<u8>, digits in "[0-9 ./-]{0,9}") {
+            for text in [&bytes, digits.as_bytes()] {
+                let _ = Expiry::parse(text);
+                let _ = (Expiry::from_mmyy(text), Expiry::from_yymm(text), Expiry::from_yymmdd(text));
+            }
         }
     }
 }

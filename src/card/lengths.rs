@@ -18,6 +18,11 @@ impl Lengths {
         Lengths(set)
     }
 
+    /// The lengths of either set.
+    pub(super) const fn union(self, other: Lengths) -> Lengths {
+        Lengths(self.0 | other.0)
+    }
+
     /// Whether this length is allowed.
     pub const fn contains(self, length: usize) -> bool {
         length < u32::BITS as usize && self.0 >> length & 1 == 1

@@ -21,27 +21,41 @@
 //! ```
 //!
 //! The parts can be had one by one: [`Pan::parse`], [`detect`], [`luhn_ok`], [`Expiry::parse`],
-//! [`check_cvv`], [`check_name`], [`check_postal_code`].
+//! [`check_cvv`], [`check_name`], [`check_postal_code`]. Beside them: [`partial`] for a number that is still
+//! being keyed, [`detect_with_aid`] for one that a chip gave, [`parse_holder`] and [`write_holder`] for the name on
+//! a track, [`mask`], [`group`] and [`truncate`] for what may be shown and stored.
 
+mod aid;
 mod check;
 mod cvv;
 mod detect;
+mod display;
 mod expiry;
+mod facts;
+mod holder;
 mod lengths;
 mod luhn;
 mod name;
 mod network;
 mod pan;
+mod partial;
 mod postal_code;
 mod tables;
+mod trust;
 
+pub use aid::{detect_aid, detect_with_aid};
 pub use check::{Card, CardInput, Rules, check};
 pub use cvv::check_cvv;
 pub use detect::{Detection, detect};
+pub use display::{GROUPED_MAX, Shown, Truncated, Truncation, View, group, mask, mask_grouped, truncate};
 pub use expiry::Expiry;
+pub use facts::{Gaps, table_date, table_version};
+pub use holder::{HolderParts, HolderSpans, TRACK_NAME_MAX, parse_holder, transliterate, write_holder};
 pub use lengths::Lengths;
 pub use luhn::{luhn_ok, residue};
 pub use name::check_name;
 pub use network::{LuhnRule, Network};
 pub use pan::{Mask, Pan, Separators};
+pub use partial::{Completeness, Networks, Partial, partial};
 pub use postal_code::check_postal_code;
+pub use trust::{hint, national_issuer};

@@ -3,7 +3,7 @@
 use crate::error::Code;
 
 /// A run of digits as long as the shortest card number.
-const NUMBER_RUN: usize = 12;
+pub(super) const NUMBER_RUN: usize = 12;
 
 /// Judges a cardholder's name and gives it back as text.
 ///

@@ -1,4 +1,5 @@
-//! Wiping the stack below a call, where moves, spills and inlined ciphers leave copies that no `Drop` reaches.
+//! Wiping the stack below a call, where moves, spills and inlined ciphers leave copies that no `Drop` reaches, and
+//! the registers, which the dynamic linker writes to the stack when the program next calls a new function.
 
 /// Deep enough for every path that has a card number or a key in its hands; the residue tests hold it to that.
 pub const DEPTH: usize = 32 * 1024;
@@ -10,6 +11,7 @@ pub const DEPTH: usize = 32 * 1024;
 pub fn wipe_after<R>(work: impl FnOnce() -> R) -> R {
     let result = apart(work);
     zeroize::zeroize_stack::<DEPTH>();
+    registers::wipe();
     result
 }
 
@@ -17,4 +19,109 @@ pub fn wipe_after<R>(work: impl FnOnce() -> R) -> R {
 #[inline(never)]
 fn apart<R>(work: impl FnOnce() -> R) -> R {
     work()
+}
+
+/// The registers that a called function may change: whatever is in them after the last one is of no use to anybody.
+#[cfg(all(target_arch = "x86_64", not(windows)))]
+mod registers {
+    use std::arch::{global_asm, is_x86_feature_detected};
+
+    // A function in assembly, because a compiler would keep what an `asm!` in Rust says it changes.
+    global_asm!(
+        ".hidden panseal_internal_wipe_registers",
+        ".globl panseal_internal_wipe_registers",
+        "panseal_internal_wipe_registers:",
+        "test edi, edi",
+        "jz 2f",
+        "vzeroall",
+        "cmp edi, 2",
+        "jb 3f",
+        "vpxorq zmm16, zmm16, zmm16",
+        "vpxorq zmm17, zmm17, zmm17",
+        "vpxorq zmm18, zmm18, zmm18",
+        "vpxorq zmm19, zmm19, zmm19",
+        "vpxorq zmm20, zmm20, zmm20",
+        "vpxorq zmm21, zmm21, zmm21",
+        "vpxorq zmm22, zmm22, zmm22",
+        "vpxorq zmm23, zmm23, zmm23",
+        "vpxorq zmm24, zmm24, zmm24",
+        "vpxorq zmm25, zmm25, zmm25",
+        "vpxorq zmm26, zmm26, zmm26",
+        "vpxorq zmm27, zmm27, zmm27",
+        "vpxorq zmm28, zmm28, zmm28",
+        "vpxorq zmm29, zmm29, zmm29",
+        "vpxorq zmm30, zmm30, zmm30",
+        "vpxorq zmm31, zmm31, zmm31",
+        "jmp 3f",
+        "2:",
+        "pxor xmm0, xmm0",
+        "pxor xmm1, xmm1",
+        "pxor xmm2, xmm2",
+        "pxor xmm3, xmm3",
+        "pxor xmm4, xmm4",
+        "pxor xmm5, xmm5",
+        "pxor xmm6, xmm6",
+        "pxor xmm7, xmm7",
+        "pxor xmm8, xmm8",
+        "pxor xmm9, xmm9",
+        "pxor xmm10, xmm10",
+        "pxor xmm11, xmm11",
+        "pxor xmm12, xmm12",
+        "pxor xmm13, xmm13",
+        "pxor xmm14, xmm14",
+        "pxor xmm15, xmm15",
+        "3:",
+        "xor eax, eax",
+        "xor ecx, ecx",
+        "xor edx, edx",
+        "xor esi, esi",
+        "xor edi, edi",
+        "xor r8d, r8d",
+        "xor r9d, r9d",
+        "xor r10d, r10d",
+        "xor r11d, r11d",
+        "ret",
+    );
+
+    unsafe extern "sysv64" {
+        /// `level`: 0 has SSE2, 1 AVX as well, 2 AVX-512 as well.
+        fn panseal_internal_wipe_registers(level: u32);
+    }
+
+    pub(super) fn wipe() {
+        let level =
+            u32::from(is_x86_feature_detected!("avx")) + u32::from(is_x86_feature_detected!("avx512f"));
+        // SAFETY: it changes only registers that the calling convention lets it change, and the CPU has them.
+        unsafe { panseal_internal_wipe_registers(level) }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod registers {
+    use std::arch::asm;
+
+    pub(super) fn wipe() {
+        // SAFETY: it changes only what it says, none of which a caller relies on.
+        unsafe {
+            asm!(
+                "movi v0.2d, #0", "movi v1.2d, #0", "movi v2.2d, #0", "movi v3.2d, #0",
+                "movi v4.2d, #0", "movi v5.2d, #0", "movi v6.2d, #0", "movi v7.2d, #0",
+                "movi v16.2d, #0", "movi v17.2d, #0", "movi v18.2d, #0", "movi v19.2d, #0",
+                "movi v20.2d, #0", "movi v21.2d, #0", "movi v22.2d, #0", "movi v23.2d, #0",
+                "movi v24.2d, #0", "movi v25.2d, #0", "movi v26.2d, #0", "movi v27.2d, #0",
+                "movi v28.2d, #0", "movi v29.2d, #0", "movi v30.2d, #0", "movi v31.2d, #0",
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
+                out("v23") _, out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _,
+                out("v30") _, out("v31") _,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+/// Elsewhere the registers stay as they are.
+#[cfg(not(any(all(target_arch = "x86_64", not(windows)), target_arch = "aarch64")))]
+mod registers {
+    pub(super) fn wipe() {}
 }

@@ -367,7 +367,8 @@ fn random_id() -> Result<[u8; ID_LEN]> {
     Ok(id)
 }
 
-fn now() -> i64 {
+/// The system clock, in seconds since 1970 UTC.
+pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 

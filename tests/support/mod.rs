@@ -75,6 +75,19 @@ pub fn library_with_address_sanitizer() -> &'static Path {
     })
 }
 
+/// Where the Python package is, with the release build of its extension beside it, made once per process.
+pub fn python_path() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let mut cargo = Command::new(cargo());
+        cargo.args(["build", "--release", "--package", "panseal-python"]);
+        let extension = artifact(&mut cargo, "lib_native.so");
+        let package = root().join("bindings/python");
+        link(&extension, &package.join("panseal/_native.abi3.so"));
+        package
+    })
+}
+
 /// Runs a cargo build and asks cargo itself where it has put `name`.
 fn artifact(cargo: &mut Command, name: &str) -> PathBuf {
     let output = cargo

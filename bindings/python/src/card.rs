@@ -5,7 +5,6 @@ use crate::input::{CalendarArg, Copied, SecretArg};
 use panseal::card::{CardInput, Expiry, Rules, Separators};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// No month and no year: what an expiry becomes that cannot be read.
 const UNREADABLE: (i32, i32) = (0, 0);
@@ -64,7 +63,7 @@ impl CardArgs<'_, '_> {
                 cvv: Some(texts.cvv.as_bytes()),
                 name: Some(texts.name.as_bytes()),
                 postal_code: Some(texts.postal_code.as_bytes()),
-                now: self.now.unwrap_or_else(clock),
+                now: self.now.unwrap_or_else(panseal::vault::now),
                 rules: self.rules(),
             })
         })
@@ -112,8 +111,4 @@ impl CardArgs<'_, '_> {
 
 fn read_expiry(text: &[u8]) -> (i32, i32) {
     Expiry::parse(text).map_or(UNREADABLE, |expiry| (i32::from(expiry.month()), i32::from(expiry.year())))
-}
-
-fn clock() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }

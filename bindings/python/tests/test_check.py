@@ -55,7 +55,7 @@ def test_a_refused_card_shows_nothing_but_all_that_is_wrong() -> None:
     assert [(row.param, row.code, row.message) for row in report.violations] == [
         ("number", "luhn", "fails the Luhn check"),
         ("expiry", "expired", "is in the past"),
-        ("cvv", "length", "has a length that its card network does not use"),
+        ("cvv", "length", "has a length that is not accepted"),
         ("name", "too_long", "is too long"),
         ("postal_code", "malformed", "is not of the expected form"),
     ]

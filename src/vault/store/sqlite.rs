@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transac
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// 'pans': says in the file's header whose database it is.
 const APPLICATION_ID: i32 = 0x7061_6e73;
@@ -59,7 +59,7 @@ impl SqliteStore {
         if let Some(create) = create {
             make(&mut opened.connection, create)?;
         }
-        prepare_vault(&opened.connection)?;
+        prepare_vault(&opened.connection, busy_timeout)?;
         Ok(SqliteStore { path: path.into(), busy_timeout, opened: Mutex::new(Some(opened)) })
     }
 
@@ -74,7 +74,7 @@ impl SqliteStore {
             Some(opened) => opened,
             None => {
                 let opened = connect(&self.path, self.busy_timeout, false)?;
-                prepare_vault(&opened.connection)?;
+                prepare_vault(&opened.connection, self.busy_timeout)?;
                 held.insert(opened)
             }
         };
@@ -169,7 +169,7 @@ fn pragma(connection: &Connection, name: &str) -> Result<i32> {
 }
 
 /// Checks whose file it is before the first statement that could write to it.
-fn prepare_vault(connection: &Connection) -> Result<()> {
+fn prepare_vault(connection: &Connection, busy_timeout: Duration) -> Result<()> {
     if pragma(connection, "application_id")? != APPLICATION_ID {
         return Err(Code::NotAVault.into());
     }
@@ -177,15 +177,29 @@ fn prepare_vault(connection: &Connection) -> Result<()> {
         return Err(Code::SchemaNewer.into());
     }
     let set = |name, value: &str| connection.pragma_update(None, name, value).map_err(failed);
-    let journal: String =
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
-    if journal != "wal" {
-        return Err(Code::Store.into());
-    }
+    write_ahead_log(connection, busy_timeout)?;
     set("synchronous", "full")?;
     set("secure_delete", "on")?;
     set("temp_store", "memory")?;
     set("trusted_schema", "off")
+}
+
+/// Switching a new file to the log needs it alone, and SQLite does not wait there: of many that open it at once some are
+/// turned away.
+fn write_ahead_log(connection: &Connection, busy_timeout: Duration) -> Result<()> {
+    let deadline = Instant::now() + busy_timeout;
+    loop {
+        let journal: Result<String> =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed);
+        match journal {
+            Ok(journal) if journal == "wal" => return Ok(()),
+            Ok(_) => return Err(Code::Store.into()),
+            Err(error) if error.code() == Code::Busy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn failed(error: rusqlite::Error) -> Error {

@@ -1,0 +1,250 @@
+"""The subject of tests/residue_process.rs in Python: the same command line and card data as tests/c/residue_child.c.
+
+residue_child.py paths
+residue_child.py PATH (keep|wipe) (open|close) (main|thread) (none|live|freed|stack) DIRECTORY
+
+Card data is read into one bytearray and handed to panseal as slices of it: nothing here makes a str or bytes of it, but
+for the leaks that are planted on purpose.
+"""
+
+import base64
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import panseal
+
+NUMBERS = 5
+TEXT = 32  # a length, then the characters
+NOW = 1895000000  # 2030-01-18
+PLANT_FROM = 64  # malloc writes over the first bytes of a freed block
+
+secrets = bytearray((3 * NUMBERS + 2) * TEXT + TEXT)
+view = memoryview(secrets)
+
+
+def text(place: int) -> memoryview:
+    """A text of the buffer, without a copy."""
+    start = place * TEXT
+    return view[start + 1 : start + 1 + secrets[start]]
+
+
+def number(i: int) -> memoryview:
+    return text(i)
+
+
+def name(i: int) -> memoryview:
+    return text(NUMBERS + i)
+
+
+def cvv(i: int) -> memoryview:
+    return text(2 * NUMBERS + i)
+
+
+def wrong() -> memoryview:
+    return text(3 * NUMBERS)
+
+
+def typed() -> memoryview:
+    return text(3 * NUMBERS + 1)
+
+
+out = view[(3 * NUMBERS + 2) * TEXT :]
+EXPIRY = {"expiry_month": 12, "expiry_year": 2031, "now": NOW}
+
+
+def must(fine: bool, what: str) -> None:
+    """A path that does not go as it should proves nothing."""
+    if not fine:
+        os.write(2, what.encode() + b"\n")
+        os._exit(3)
+
+
+def check_good() -> None:
+    for i in range(NUMBERS):
+        must(panseal.check(number(i), cvv=cvv(i), name=name(i), **EXPIRY).ok, "check")
+
+
+def check_bad() -> None:
+    must(not panseal.check(wrong(), name=name(0), **EXPIRY), "check a wrong number")
+    must(panseal.check(typed(), name=name(0), **EXPIRY).ok, "check a typed number")
+    must(not panseal.check(typed(), strict=True), "check a typed number strictly")
+
+
+def check_all_wrong() -> None:
+    for i in range(NUMBERS):
+        report = panseal.check(name(i), name=number(i), cvv=number(i), postal_code=number(i), expiry=number(i))
+        must(len(report.violations) == 5, "check with everything wrong")
+
+
+def mask() -> None:
+    for i in range(NUMBERS):
+        must("*" in panseal.mask(number(i)), "mask")
+
+
+def tokens(vault: panseal.Vault) -> list[str]:
+    return [vault.tokenize(number(i), cvv=cvv(i), name=name(i), **EXPIRY).token for i in range(NUMBERS)]
+
+
+def tokenize(vault: panseal.Vault) -> None:
+    tokens(vault)
+
+
+def tokenize_twenty(vault: panseal.Vault) -> None:
+    for _ in range(20):
+        tokens(vault)
+
+
+def tokenize_refused(vault: panseal.Vault) -> None:
+    for i in range(NUMBERS):
+        try:
+            vault.tokenize(wrong(), name=name(i), cvv=cvv(i), expiry=number(i))
+        except panseal.CardError as error:
+            must(len(error.violations) == 2, "tokenize a wrong card")
+        else:
+            must(False, "a wrong card was tokenized")
+
+
+def lookup(vault: panseal.Vault) -> None:
+    for token in tokens(vault):
+        must(vault.lookup(token).active, "lookup")
+
+
+def detokenize(vault: panseal.Vault) -> None:
+    for i, token in enumerate(tokens(vault)):
+        with vault.detokenize(token, reason="test") as pan:
+            must(pan.reveal_into(out) == len(number(i)), "detokenize")
+
+
+def detokenize_kept_until_dropped(vault: panseal.Vault) -> None:
+    for token in tokens(vault):
+        pan = vault.detokenize(token, reason="test")
+        del pan
+
+
+def detokenize_refused(vault: panseal.Vault) -> None:
+    for token in tokens(vault):
+        try:
+            vault.merchant("another").detokenize(token, reason="test")
+        except panseal.TokenError:
+            continue
+        must(False, "another merchant's token was detokenized")
+
+
+def deactivate(vault: panseal.Vault) -> None:
+    for token in tokens(vault):
+        vault.deactivate(token)
+        must(not vault.lookup(token).active, "deactivate")
+
+
+WITHOUT_VAULT: list[Callable[[], None]] = [check_good, check_bad, check_all_wrong, mask]
+WITH_VAULT: list[Callable[[panseal.Vault], None]] = [
+    tokenize,
+    tokenize_twenty,
+    tokenize_refused,
+    lookup,
+    detokenize,
+    detokenize_kept_until_dropped,
+    detokenize_refused,
+    deactivate,
+]
+
+
+def forms_of_text(value: bytes) -> Iterator[bytes]:
+    yield from (value, value.decode().encode("utf-16-le"), value.decode().encode("utf-16-be"))
+    for before in range(3):
+        yield base64.b64encode(b"x" * before + value + b'"' * (3 - (before + len(value)) % 3))
+    yield from (value.hex().encode(), value.lower(), value.upper())
+
+
+def forms_of_number(value: bytes) -> Iterator[bytes]:
+    digits = value.decode()
+    integer = int(digits)
+    rank = sum(10**k for k in range(12, len(digits))) + integer
+    yield bytes(int(digit) for digit in digits)
+    for start in range(2):
+        packed = digits[start:]
+        yield bytes.fromhex(packed[: len(packed) // 2 * 2])
+    for what in (integer, rank):
+        yield from (what.to_bytes(8, "little"), what.to_bytes(8, "big"))
+    yield from forms_of_text(value)
+
+
+def forms_of_root_key(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        key = file.read().strip()
+    yield from (key, bytes.fromhex(key.decode()))
+
+
+def planted(root: str | None) -> bytes:
+    """Every form that the parent looks for, made here a second time."""
+    forms: list[bytes] = []
+    for i in range(NUMBERS):
+        forms += forms_of_number(bytes(number(i)))
+        forms += forms_of_text(bytes(name(i)))
+    forms += forms_of_number(bytes(wrong()))
+    forms += forms_of_text(bytes(typed()))
+    if root is not None:
+        forms += forms_of_root_key(root)
+    return bytes(PLANT_FROM) + b"\0\0\0\0\0\0\0\0".join(forms)
+
+
+def leak(place: str, root: str | None) -> object:
+    """Plants a leak; what it gives must be held."""
+    if place == "none":
+        return None
+    plant = planted(root)
+    if place == "stack":
+        with open("/proc/self/maps") as maps:
+            low = next(int(line.split("-")[0], 16) for line in maps if line.rstrip().endswith("[stack]"))
+        # The low end of the stack's mapping lies below every frame there is.
+        ctypes.memmove(low + 4096, plant, len(plant))
+        return None
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    block = libc.malloc(ctypes.c_size_t(len(plant)))
+    ctypes.memmove(block, plant, len(plant))
+    if place == "freed":
+        libc.free(ctypes.c_void_p(block))
+    return block
+
+
+def main() -> None:
+    paths: dict[str, Callable[..., None]] = {path.__name__: path for path in (*WITHOUT_VAULT, *WITH_VAULT)}
+    if sys.argv[1:] == ["paths"]:
+        print("\n".join(paths))
+        return
+    path_name, buffer, vault_mode, thread, leak_place, directory = sys.argv[1:]
+    path = paths[path_name]
+    vault = None
+    if path in WITH_VAULT:
+        panseal.create_root_key(f"file:{directory}/cards.root")
+        vault = panseal.Vault.open(f"sqlite:{directory}/cards.db", root=f"file:{directory}/cards.root")
+    start = ctypes.addressof(ctypes.c_char.from_buffer(secrets))
+    os.write(1, f"buffer {start:x} {start + len(secrets):x}\nready\n".encode())
+    have, wanted = 0, len(secrets) - TEXT
+    while have < wanted:
+        got = os.readv(0, [view[have:wanted]])
+        must(got > 0, "reading the secrets")
+        have += got
+
+    arguments = () if vault is None else (vault,)
+    if thread == "thread":
+        worker = threading.Thread(target=path, args=arguments)
+        worker.start()
+        worker.join()
+    else:
+        path(*arguments)
+    if vault is not None and vault_mode == "close":
+        vault.close()
+    held = leak(leak_place, None if vault is None else f"{directory}/cards.root")
+    if buffer == "wipe":
+        secrets[:] = bytes(len(secrets))
+    os.kill(os.getpid(), signal.SIGSTOP)
+    del held
+
+
+main()
