@@ -1,6 +1,7 @@
 """Runs all suites and says how many tests ran in each, and which suites could not run here and why.
 
-With CI set, a suite that did not run is a failure. Called by `make test`, in the virtual environment that it makes.
+With CI set, a suite that did not run is a failure. Called by `make test`, in the virtual environment that it
+makes.
 """
 
 import os

@@ -1,7 +1,7 @@
 //! Memory that forgets: inline secrets, the locked arena for keys, the wiping allocator, the stack wipe.
 //!
 //! Nothing in here has `Clone`, `Debug`, `Display` or `Serialize` of its content. Moving a value copies its bytes;
-//! the copies that a move leaves behind on the stack are wiped by [`stack::wipe`] at the border.
+//! the copies that a move leaves behind on the stack are wiped by [`stack::wipe_after`] at the border.
 
 pub mod alloc;
 pub mod arena;

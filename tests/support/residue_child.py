@@ -1,10 +1,10 @@
-"""The subject of tests/residue_process.rs in Python: the same command line and card data as tests/c/residue_child.c.
+"""The subject of tests/residue_process.rs in Python, with the command line and card data of residue_child.c.
 
 residue_child.py paths
 residue_child.py PATH (keep|wipe) (open|close) (main|thread) (none|live|freed|stack) DIRECTORY
 
-Card data is read into one bytearray and handed to panseal as slices of it: nothing here makes a str or bytes of it, but
-for the leaks that are planted on purpose.
+Card data is read into one bytearray and handed to panseal as slices of it: nothing here makes a str or bytes of
+it, but for the leaks that are planted on purpose.
 """
 
 import base64
@@ -76,7 +76,9 @@ def check_bad() -> None:
 
 def check_all_wrong() -> None:
     for i in range(NUMBERS):
-        report = panseal.check(name(i), name=number(i), cvv=number(i), postal_code=number(i), expiry=number(i))
+        report = panseal.check(
+            name(i), name=number(i), cvv=number(i), postal_code=number(i), expiry=number(i)
+        )
         must(len(report.violations) == 5, "check with everything wrong")
 
 
