@@ -24,15 +24,21 @@
 //! [`check_cvv`], [`check_name`], [`check_postal_code`]. Beside them: [`partial`] for a number that is still
 //! being keyed, [`detect_with_aid`] for one that a chip gave, [`parse_holder`] and [`write_holder`] for the name on
 //! a track, [`mask`], [`group`] and [`truncate`] for what may be shown and stored.
+//!
+//! What a reader gives is taken apart by [`parse_track`], [`emv`] and [`iso8583`], with packed digits by way of
+//! [`bcd`]. [`scan()`] finds card numbers in any text.
 
 mod aid;
+pub mod bcd;
 mod check;
 mod cvv;
 mod detect;
 mod display;
+pub mod emv;
 mod expiry;
 mod facts;
 mod holder;
+pub mod iso8583;
 mod lengths;
 mod luhn;
 mod name;
@@ -40,7 +46,9 @@ mod network;
 mod pan;
 mod partial;
 mod postal_code;
+mod scan;
 mod tables;
+mod track;
 mod trust;
 
 pub use aid::{detect_aid, detect_with_aid};
@@ -58,4 +66,9 @@ pub use network::{LuhnRule, Network};
 pub use pan::{Mask, Pan, Separators};
 pub use partial::{Completeness, Networks, Partial, partial};
 pub use postal_code::check_postal_code;
+pub use scan::{Hit, HitForm, Scan, Scanner, holds_card_number, scan};
+pub use track::{
+    Authorization, Interchange, Lrc, PinUse, ServiceCode, Services, Span, Track, TrackFormat, parse_track,
+    parse_track1, parse_track2,
+};
 pub use trust::{hint, national_issuer};
