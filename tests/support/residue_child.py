@@ -3,8 +3,8 @@
 residue_child.py paths
 residue_child.py PATH (keep|wipe) (open|close) (main|thread) (none|live|freed|stack) DIRECTORY
 
-Card data is read into one bytearray and handed to panseal as slices of it: nothing here makes a str or bytes of
-it, but for the leaks that are planted on purpose.
+Card data is read into one bytearray and handed to panseal as slices of it: nothing here makes a str or bytes
+of it, but for the leaks that are planted on purpose.
 """
 
 import base64
