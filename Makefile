@@ -44,6 +44,7 @@ static: toolchain
 # The extension beside its package, where PYTHONPATH finds it: neither pip nor venv is needed.
 python: toolchain
 	$(CARGO) build --release --package panseal-python
+	@rm -f bindings/python/panseal/_native.abi3.so
 	cp $(TARGET)/release/lib_native.so bindings/python/panseal/_native.abi3.so
 
 install: shared static

@@ -2,11 +2,12 @@
 //!
 //! The ranges of the JSON lie over each other: the longest prefix wins, then the lowest rank, and some ranges
 //! ask for the length of the whole number first. All of that is settled here. The line of all eight-digit
-//! prefixes is cut wherever a range begins or ends, and each piece gets the claim that holds on it, so that
-//! one binary search is all that is left to do at run time.
+//! prefixes is cut wherever a range begins or ends, and each piece gets the claim that holds on it. The line is
+//! written as pages of a hundred, so that two look-ups, rarely three, are all that is left to do at run time.
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use serde::Deserialize;
@@ -25,9 +26,27 @@ const ONE_BYTE: usize = 256;
 
 fn main() {
     println!("cargo::rerun-if-changed={INPUT}");
+    choose_paths();
     if let Err(problem) = generate() {
         println!("cargo::error={INPUT}: {problem}");
     }
+}
+
+/// Sets `panseal_avx512` where the compiler knows the intrinsics of AVX-512: since 1.89. An older one, down to the
+/// `rust-version` of the package, builds the library without that path.
+fn choose_paths() {
+    println!("cargo::rustc-check-cfg=cfg(panseal_avx512)");
+    let x86 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
+    if x86 && compiler_minor().is_some_and(|minor| minor >= 89) {
+        println!("cargo::rustc-cfg=panseal_avx512");
+    }
+}
+
+/// The 95 of `rustc 1.95.0 (...)`.
+fn compiler_minor() -> Option<u32> {
+    let told = Command::new(env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    let version = String::from_utf8(told.stdout).ok()?;
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 fn generate() -> Result<(), String> {
@@ -39,7 +58,8 @@ fn generate() -> Result<(), String> {
 
     let folder = env::var("OUT_DIR").map_err(|error| error.to_string())?;
     facts::generate(&json, Path::new(&folder))?;
-    let code = networks.write_rows() + &write_claims(&claims) + &write_pieces(&pieces);
+    let steps = Steps::new(&pieces, claims.len())?;
+    let code = networks.write_rows() + &write_claims(&claims) + &steps.write();
     fs::write(Path::new(&folder).join(OUTPUT), code).map_err(|error| error.to_string())
 }
 
@@ -73,6 +93,8 @@ struct Range {
     parent: Option<String>,
     /// The lengths of this range, where they are not those of the brand.
     lengths: Option<Vec<u8>>,
+    /// The check digit of this range, where it is not that of the network.
+    luhn: Option<Luhn>,
     #[serde(default)]
     fallback: bool,
     #[serde(default)]
@@ -89,7 +111,7 @@ enum Role {
     Hint,
 }
 
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Luhn {
     Required,
@@ -131,6 +153,7 @@ struct Claim {
     network: usize,
     product: Option<usize>,
     lengths: Vec<u8>,
+    luhn: Luhn,
     fallback: bool,
     cobadges: Vec<usize>,
     needs_length: bool,
@@ -246,6 +269,7 @@ impl Networks {
             network,
             product: product.map(|span| span.id).filter(|id| *id != network),
             lengths: decider.map_or(&self.by_id[UNKNOWN].lengths[..], |span| span.lengths).to_vec(),
+            luhn: decider.and_then(|span| span.range.luhn).unwrap_or(self.by_id[network].luhn),
             fallback: decider.is_some_and(|span| span.range.fallback),
             cobadges: cobadges(here, network),
             needs_length,
@@ -350,13 +374,13 @@ fn check_range(range: &Range) -> Result<(u32, u32), String> {
 fn write_claims(claims: &[Claim]) -> String {
     let mut code = format!("pub(super) static CLAIMS: [Claim; {}] = [\n", claims.len());
     for claim in claims {
-        let Claim { network, lengths, fallback, needs_length, otherwise, .. } = claim;
+        let Claim { network, lengths, luhn, fallback, needs_length, otherwise, .. } = claim;
         let product = claim.product.map_or("None".into(), |id| format!("Some(Network({id}))"));
         let cobadges: Vec<String> = claim.cobadges.iter().map(|id| format!("Network({id})")).collect();
         let _ = writeln!(
             code,
             "    Claim {{ detection: Detection {{ network: Network({network}), product: {product}, \
-             lengths: Lengths::of(&{lengths:?}), fallback: {fallback}, cobadges: &[{}] }}, \
+             lengths: Lengths::of(&{lengths:?}), luhn: LuhnRule::{luhn:?}, fallback: {fallback}, cobadges: &[{}] }}, \
              needs_length: {needs_length}, otherwise: {otherwise} }},",
             cobadges.join(", ")
         );
@@ -364,10 +388,69 @@ fn write_claims(claims: &[Claim]) -> String {
     code + "];\n\n"
 }
 
-fn write_pieces(pieces: &[Piece]) -> String {
-    let mut code = format!("pub(super) static PIECES: [Piece; {}] = [\n", pieces.len());
-    for Piece { start, claim } in pieces {
-        let _ = writeln!(code, "    Piece {{ start: {start}, claim: {claim} }},");
+/// The line of prefixes as a table of steps: four digits lead to a page, two more to a place on it. There stands a
+/// claim, or, for the few prefixes that are cut behind their sixth digit, `claims` + the last page to look at.
+struct Steps {
+    /// For the first four digits, where their page begins in `pages`.
+    starts: Vec<usize>,
+    /// Pages of a hundred places. Like pages stand once, so there are far fewer than prefixes.
+    pages: Vec<usize>,
+    /// Pages of the last two digits, a hundred claims each.
+    last_pages: Vec<usize>,
+}
+
+/// How many numbers two digits make: the places of a page.
+const PAGE: usize = 100;
+
+/// How many numbers the first four digits make.
+const FIRST: usize = PAGE * PAGE;
+
+impl Steps {
+    fn new(pieces: &[Piece], claims: usize) -> Result<Steps, String> {
+        let mut steps = Steps { starts: Vec::new(), pages: Vec::new(), last_pages: Vec::new() };
+        for first in 0..FIRST {
+            let page =
+                (0..PAGE).map(|next| steps.place((first * PAGE + next) * PAGE, pieces, claims)).collect();
+            steps.starts.push(place_of_page(page, &mut steps.pages) * PAGE);
+        }
+        if claims + steps.last_pages.len() / PAGE > ONE_BYTE {
+            return Err("a step has one byte: there are too many claims and last pages".into());
+        }
+        if steps.pages.len() > usize::from(u16::MAX) {
+            return Err("the start of a page has two bytes: there are too many pages".into());
+        }
+        Ok(steps)
     }
-    code + "];\n"
+
+    /// What stands on a page for the hundred prefixes from this one on.
+    fn place(&mut self, prefix: usize, pieces: &[Piece], claims: usize) -> usize {
+        let (first, last) = (piece_at(prefix, pieces), piece_at(prefix + PAGE - 1, pieces));
+        if first == last {
+            return pieces[first].claim;
+        }
+        let page = (prefix..prefix + PAGE).map(|prefix| pieces[piece_at(prefix, pieces)].claim).collect();
+        claims + place_of_page(page, &mut self.last_pages)
+    }
+
+    fn write(&self) -> String {
+        let write = |name, item, values: &[usize]| {
+            format!("pub(super) static {name}: [{item}; {}] = {values:?};\n\n", values.len())
+        };
+        write("STARTS", "u16", &self.starts)
+            + &write("PAGES", "u8", &self.pages)
+            + &write("LAST_PAGES", "u8", &self.last_pages)
+    }
+}
+
+/// The piece that holds a prefix.
+fn piece_at(prefix: usize, pieces: &[Piece]) -> usize {
+    pieces.partition_point(|piece| piece.start as usize <= prefix) - 1
+}
+
+/// Which of the pages this one is. A new one is added at the end.
+fn place_of_page(page: Vec<usize>, pages: &mut Vec<usize>) -> usize {
+    pages.chunks(PAGE).position(|known| known == page).unwrap_or_else(|| {
+        pages.extend(page);
+        pages.len() / PAGE - 1
+    })
 }

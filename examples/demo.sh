@@ -13,6 +13,7 @@ command -v "$cc" >/dev/null || missing "a C compiler (gcc)"
 step 1 "building libpanseal.so and the Python extension (a minute or two the first time)"
 "$cargo" build --quiet --release --package panseal-c
 "$cargo" build --quiet --release --package panseal-python
+rm -f bindings/python/panseal/_native.abi3.so
 cp "$target/release/lib_native.so" bindings/python/panseal/_native.abi3.so
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/panseal-demo.XXXXXX")

@@ -148,6 +148,14 @@ typedef struct panseal_text {
     size_t len;
 } panseal_text;
 
+/* A part of a text: `len` bytes from offset `at` on. len 0: absent. */
+typedef struct panseal_span {
+    /* Offset of the first byte. */
+    uint32_t at;
+    /* How many bytes. */
+    uint32_t len;
+} panseal_span;
+
 /* Done. */
 #define PANSEAL_OK 0
 
@@ -291,6 +299,45 @@ PANSEAL_API void panseal_struct_init(void *record, size_t size);
 /* An absent cvv is a violation. */
 #define PANSEAL_CARD_NEED_CVV 4
 
+/* A number of no known network is a violation. */
+#define PANSEAL_CARD_KNOWN_NETWORK 8
+
+/* A whole prefix that is left to a network after all others does not count as that network. */
+#define PANSEAL_CARD_STRICT_NETWORKS 16
+
+/* An expiry may lie any number of years ahead. */
+#define PANSEAL_CARD_ANY_HORIZON 32
+
+/* The first eight digits and the last four, from 16 digits on; only where there is a need for it (PCI DSS 3.4.1). */
+#define PANSEAL_MASK_FIRST8 1
+
+/* The last four digits alone. */
+#define PANSEAL_MASK_LAST4 2
+
+/* In groups as on a card: "4242 42** **** 4242". */
+#define PANSEAL_MASK_GROUPED 4
+
+/* Both counts of panseal_card_truncate: what is usual for the number. */
+#define PANSEAL_TRUNCATE_USUAL 255
+
+/* Forms of an expiry. ANY: MM/YY, MM/YYYY, M/YY, YYYY-MM, MMYYYY and others that can be read in one way only. */
+#define PANSEAL_EXPIRY_ANY 0
+
+/* Four digits, month first. */
+#define PANSEAL_EXPIRY_MMYY 1
+
+/* Four digits, year first: tracks, ISO 8583 field 14. */
+#define PANSEAL_EXPIRY_YYMM 2
+
+/* Six digits: EMV 5F24. */
+#define PANSEAL_EXPIRY_YYMMDD 3
+
+/* Six digits, month first; panseal_expiry_text only. */
+#define PANSEAL_EXPIRY_MMYYYY 4
+
+/* The longest name on a track, in bytes (ISO/IEC 7813). */
+#define PANSEAL_HOLDER_MAX 26
+
 /* Card data as it came in. Used to check and to tokenize; nothing of the cvv and the postal code is kept. */
 typedef struct panseal_card {
     /* Set by PANSEAL_INIT. */
@@ -311,6 +358,10 @@ typedef struct panseal_card {
     panseal_text name;
     /* US ZIP or ZIP+4. Checked and not kept. */
     panseal_text postal_code;
+    /* How many years ahead an expiry may lie; 0: 20. */
+    uint32_t horizon_years;
+    /* How many months a card is taken after its expiry: 0..255. */
+    uint32_t grace_months;
 } panseal_card;
 
 /* What may be shown and stored of a card. NUL-terminated ASCII. */
@@ -329,6 +380,56 @@ typedef struct panseal_card_info {
     char last4[8];
 } panseal_card_info;
 
+/* A cardholder's name taken apart, as track 1 and EMV 5F20 have it: SURNAME/FIRST MIDDLE.TITLE. Spans are offsets into
+ * the text that was read. */
+typedef struct panseal_holder {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* All of it where there is no '/'. */
+    panseal_span surname;
+    /* Len 0: absent. */
+    panseal_span first;
+    /* Len 0: absent. */
+    panseal_span middle;
+    /* Len 0: absent. */
+    panseal_span title;
+} panseal_holder;
+
+/* The parts of a name, UTF-8; only the surname must be given. */
+typedef struct panseal_holder_parts {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* The surname. */
+    panseal_text surname;
+    /* The first name. */
+    panseal_text first;
+    /* Middle name or initial. */
+    panseal_text middle;
+    /* "DR". */
+    panseal_text title;
+} panseal_holder_parts;
+
+/* A column of texts. Rows of a fixed width (CHAR(19); spaces at the end are ignored) where width is not 0, else
+ * Arrow's layout: count + 1 offsets into the data. */
+typedef struct panseal_column {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* Bytes a row; 0: use offsets. */
+    uint32_t width;
+    /* The rows' bytes. */
+    const char *data;
+    /* count + 1 of them, not descending; NULL with a width. */
+    const int32_t *offsets;
+    /* How many bytes there are at data; rows beyond them are refused. */
+    size_t data_len;
+    /* How many rows. */
+    size_t count;
+} panseal_column;
+
 /* Checks a card: PANSEAL_OK, or PANSEAL_E_CARD with all violations in err, at most one a field. `info` (may be
  * NULL) is written on PANSEAL_OK only. */
 PANSEAL_API
@@ -337,7 +438,8 @@ panseal_status panseal_card_check(const panseal_card *card,
                                   panseal_error *err);
 
 /* How a number is displayed: the first six digits and the last four, the last four alone below 15 digits:
- * "424242******4242". `flags` is 0. At most PANSEAL_MASK_MAX bytes. The number is not checked beyond its form. */
+ * "424242******4242". `flags`: PANSEAL_MASK_..., or 0. At most PANSEAL_MASK_MAX bytes. The number is not checked beyond
+ * its form. */
 PANSEAL_API
 panseal_status panseal_card_mask(const char *number,
                                  size_t number_len,
@@ -345,6 +447,356 @@ panseal_status panseal_card_mask(const char *number,
                                  char *out,
                                  size_t cap,
                                  size_t *len);
+
+/* A number in groups as on the card: 4-4-4-4, 4-6-5 ... by network and length. At most PANSEAL_MASK_MAX bytes; it is the
+ * whole number: panseal_wipe it after use. */
+PANSEAL_API
+panseal_status panseal_card_group(const char *number,
+                                  size_t number_len,
+                                  char *out,
+                                  size_t cap,
+                                  size_t *len);
+
+/* A number truncated for storage: the first and last digits that may be kept, '*' for each other one. What may be kept
+ * depends on network and length (PCI SSC FAQ 1091): PANSEAL_E_ARGUMENT for more. Do not keep two truncations of a number
+ * in one place, nor one beside a hash of it. */
+PANSEAL_API
+panseal_status panseal_card_truncate(const char *number,
+                                     size_t number_len,
+                                     uint32_t first,
+                                     uint32_t last,
+                                     char *out,
+                                     size_t cap,
+                                     size_t *len);
+
+/* Reads an expiry of the form given: month 1..12 and year 2000..2099. PANSEAL_E_MALFORMED where it is not of that form. */
+PANSEAL_API
+panseal_status panseal_expiry_parse(const char *text,
+                                    size_t text_len,
+                                    int32_t form,
+                                    int32_t *month,
+                                    int32_t *year);
+
+/* Writes an expiry as MMYY, YYMM or MMYYYY. */
+PANSEAL_API
+panseal_status panseal_expiry_text(int32_t month,
+                                   int32_t year,
+                                   int32_t form,
+                                   char *out,
+                                   size_t cap,
+                                   size_t *len);
+
+/* Takes a name of a track apart. " /" is an absent name: all spans are empty. */
+PANSEAL_API
+panseal_status panseal_holder_parse(const char *text,
+                                    size_t text_len,
+                                    panseal_holder *out,
+                                    panseal_error *err);
+
+/* A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out. At most
+ * PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not Latin. */
+PANSEAL_API
+panseal_status panseal_holder_text(const char *name,
+                                   size_t name_len,
+                                   char *out,
+                                   size_t cap,
+                                   size_t *len);
+
+/* Writes a name as track 1 has it, in the characters of a track: SURNAME/FIRST MIDDLE.TITLE. At most PANSEAL_HOLDER_MAX
+ * bytes; refuses as panseal_holder_text does, and PANSEAL_E_MISSING without a surname. */
+PANSEAL_API
+panseal_status panseal_holder_write(const panseal_holder_parts *parts,
+                                    char *out,
+                                    size_t cap,
+                                    size_t *len,
+                                    panseal_error *err);
+
+/* Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count entries,
+ * last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK or one of
+ * PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other
+ * columns have zeros. The result is PANSEAL_OK also when rows were refused. */
+PANSEAL_API
+panseal_status panseal_card_check_many(const panseal_column *numbers,
+                                       panseal_status *status,
+                                       uint8_t *network,
+                                       uint8_t *length,
+                                       char *last4,
+                                       panseal_error *err);
+
+/* ---- networks -------------------------------------------------------------------------------------------- */
+
+/* Numbers are refused where the Luhn check fails. */
+#define PANSEAL_LUHN_REQUIRED 1
+
+/* The check is usual, and a number that fails it is taken all the same. */
+#define PANSEAL_LUHN_ADVISORY 2
+
+/* The network has a check digit of another kind. */
+#define PANSEAL_LUHN_ALTERNATE 3
+
+/* There is no check digit. */
+#define PANSEAL_LUHN_NONE 4
+
+/* The most networks beside the first that a card is told to belong to. */
+#define PANSEAL_COBADGE_MAX 8
+
+/* The most networks that a beginning can belong to. */
+#define PANSEAL_POSSIBLE_MAX 128
+
+/* A whole prefix that is left to a network after all others does not count: UNKNOWN instead. */
+#define PANSEAL_NETWORK_STRICT 1
+
+/* Digits are missing. */
+#define PANSEAL_PARTIAL_TOO_SHORT 0
+
+/* A whole number, which may also go on. */
+#define PANSEAL_PARTIAL_MAY_GROW 1
+
+/* A whole number. */
+#define PANSEAL_PARTIAL_COMPLETE 2
+
+/* More digits than any number that begins like this. */
+#define PANSEAL_PARTIAL_TOO_LONG 3
+
+/* What a number, and the application that a chip has selected, tell about the network. Networks are told by number:
+ * panseal_network_name. Bit n of a set of lengths: n digits. */
+typedef struct panseal_network_info {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* The network; 0: UNKNOWN. */
+    int32_t network;
+    /* A product of it, such as VISA_ELECTRON; 0: none is known. */
+    int32_t product;
+    /* 1: rather a guess than a finding. */
+    int32_t fallback;
+    /* PANSEAL_LUHN_... */
+    int32_t luhn;
+    /* How many digits a number of this range may have. */
+    uint32_t lengths;
+    /* How many digits the card verification value has. */
+    uint32_t code_lengths;
+    /* How many of the co-badges are set. */
+    uint32_t cobadge_count;
+    /* Further networks that the card may be used on; the cardholder may choose (EU IFR, article 8). */
+    int32_t cobadges[PANSEAL_COBADGE_MAX];
+    /* The network's name: "VISA". */
+    char name[PANSEAL_NETWORK_ROOM];
+    /* What the network calls the card verification value: "CVV2", or "". */
+    char code_name[8];
+} panseal_network_info;
+
+/* What the digits that were keyed so far can still become. */
+typedef struct panseal_partial {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* How many digits were keyed, at most 20. */
+    uint32_t digits;
+    /* PANSEAL_PARTIAL_... */
+    int32_t complete;
+    /* 1 or 0: the Luhn check holds or fails at this length; -1: no number is that long. */
+    int32_t luhn_ok;
+    /* The network, once nothing else is possible; 0 before. */
+    int32_t committed;
+    /* How many digits the number may have in the end; bit n: n digits. */
+    uint32_t lengths;
+    /* How many of the possible networks are set. */
+    uint32_t possible_count;
+    /* The networks that are still possible. */
+    uint8_t possible[PANSEAL_POSSIBLE_MAX];
+} panseal_partial;
+
+/* The network of a card number. `aid` is the application that a chip has selected (EMV tag 4F, 84 or 9F06, 5 to 16
+ * bytes); it decides where it is given, and the number where it is absent. `flags`: PANSEAL_NETWORK_STRICT, or 0. The
+ * number is not checked beyond its form. */
+PANSEAL_API
+panseal_status panseal_card_network(const char *number,
+                                    size_t number_len,
+                                    const uint8_t *aid,
+                                    size_t aid_len,
+                                    uint32_t flags,
+                                    panseal_network_info *out,
+                                    panseal_error *err);
+
+/* The network of an application identifier alone (EMV tag 4F, 84 or 9F06): its number, or 0 where it is not known. */
+PANSEAL_API
+int32_t panseal_aid_network(const uint8_t *aid,
+                            size_t aid_len);
+
+/* What the digits keyed so far can still become. Spaces and hyphens are dropped; nothing at all is the beginning of
+ * every number. PANSEAL_E_CHARSET for anything else than digits. */
+PANSEAL_API
+panseal_status panseal_card_partial(const char *typed,
+                                    size_t typed_len,
+                                    panseal_partial *out,
+                                    panseal_error *err);
+
+/* The version of the network table: grows when ranges change. */
+PANSEAL_API uint32_t panseal_table_version(void);
+
+/* The day of the network table, "2026-11-20". Static. */
+PANSEAL_API const char *panseal_table_date(void);
+
+/* ---- readers --------------------------------------------------------------------------------------------- */
+
+/* Room for the digits of panseal_chip_read, panseal_chip_record, panseal_iso8583_number and panseal_iso8583_track2. */
+#define PANSEAL_CHIP_ROOM 38
+
+/* The field is text, two length digits first; otherwise it is packed. */
+#define PANSEAL_ISO8583_TEXT 0
+
+/* The field is packed, its length in one packed byte. */
+#define PANSEAL_ISO8583_PACKED 1
+
+/* A track or chip string taken apart. Spans are offsets into the text that was read; nothing is copied. Service code
+ * and discretionary data are for reading: no other function takes them, and no vault keeps them (PCI DSS 3.3.1). */
+typedef struct panseal_track {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 1 or 2; 0 for a number without a track (EMV 5A). */
+    int32_t format;
+    /* 1..12, or 0 where the card tells no expiry. */
+    int32_t expiry_month;
+    /* 2000..2099, or 0. */
+    int32_t expiry_year;
+    /* The card number; may hold spaces on old cards. */
+    panseal_span number;
+    /* The cardholder (track 1), SURNAME/FIRST: see panseal_holder_parse. */
+    panseal_span name;
+    /* Three digits. */
+    panseal_span service_code;
+    /* The issuer's own. */
+    panseal_span discretionary;
+    /* Where the track ends: a second one of the same swipe begins there. */
+    uint32_t end;
+    /* 1: a check character was there, and right; 0: none. */
+    uint32_t lrc;
+} panseal_track;
+
+/* Takes a swipe apart: track 1 or 2 (ISO/IEC 7813), with sentinels or without, '=' or 'D' between the fields of track
+ * 2, the LRC checked where there is one. Reads the first track of a text that has both. */
+PANSEAL_API
+panseal_status panseal_track_parse(const char *text,
+                                   size_t text_len,
+                                   panseal_track *track,
+                                   panseal_error *err);
+
+/* Packed digits (EMV 57 and 5A, ISO 8583 DE 2 and 35) as text for panseal_track_parse or panseal_card.number, the filling
+ * F at the end dropped. Up to 64 bytes; `cap` must be twice as many. panseal_wipe the text after use. */
+PANSEAL_API
+panseal_status panseal_bcd_unpack(const uint8_t *packed,
+                                  size_t packed_len,
+                                  char *out,
+                                  size_t cap,
+                                  size_t *len);
+
+/* The card of a chip, from the values of EMV tags 57, 5A and 5F24 (EMV 4.3 Book 3); each may be absent, but not both of
+ * the first two. What two of them tell must agree. The digits go to `out`, which needs PANSEAL_CHIP_ROOM bytes, and the
+ * spans of `track` are offsets into it. */
+PANSEAL_API
+panseal_status panseal_chip_read(const uint8_t *tag57,
+                                 size_t tag57_len,
+                                 const uint8_t *tag5a,
+                                 size_t tag5a_len,
+                                 const uint8_t *tag5f24,
+                                 size_t tag5f24_len,
+                                 char *out,
+                                 size_t cap,
+                                 size_t *len,
+                                 panseal_track *track,
+                                 panseal_error *err);
+
+/* As panseal_chip_read, from a whole TLV record (template 70, 77, 6F ... or bare), in which the tags are looked for. */
+PANSEAL_API
+panseal_status panseal_chip_record(const uint8_t *record,
+                                   size_t record_len,
+                                   char *out,
+                                   size_t cap,
+                                   size_t *len,
+                                   panseal_track *track,
+                                   panseal_error *err);
+
+/* Where the value of a tag lies in BER-TLV data. PANSEAL_E_MISSING where the tag is not there. */
+PANSEAL_API
+panseal_status panseal_tlv_find(const uint8_t *data,
+                                size_t data_len,
+                                uint32_t tag,
+                                panseal_span *out,
+                                panseal_error *err);
+
+/* Field 2 of ISO 8583, the card number. The digits go to `out`; *end says where the next field begins. */
+PANSEAL_API
+panseal_status panseal_iso8583_number(const uint8_t *field,
+                                      size_t field_len,
+                                      uint32_t form,
+                                      char *out,
+                                      size_t cap,
+                                      size_t *len,
+                                      size_t *end,
+                                      panseal_error *err);
+
+/* Field 14 of ISO 8583, the expiry, YYMM. */
+PANSEAL_API
+panseal_status panseal_iso8583_expiry(const uint8_t *field,
+                                      size_t field_len,
+                                      uint32_t form,
+                                      int32_t *month,
+                                      int32_t *year,
+                                      panseal_error *err);
+
+/* Field 35 of ISO 8583, track 2. The characters go to `out`, into which the spans of `track` are offsets; track->end is
+ * where the next field begins. */
+PANSEAL_API
+panseal_status panseal_iso8583_track2(const uint8_t *field,
+                                      size_t field_len,
+                                      uint32_t form,
+                                      char *out,
+                                      size_t cap,
+                                      size_t *len,
+                                      panseal_track *track,
+                                      panseal_error *err);
+
+/* ---- scanning -------------------------------------------------------------------------------------------- */
+
+/* Digits without a break. */
+#define PANSEAL_HIT_RUN 1
+
+/* Digits in groups, as on a card. */
+#define PANSEAL_HIT_GROUPED 2
+
+/* Data of track 1. */
+#define PANSEAL_HIT_TRACK1 3
+
+/* Data of track 2, or of EMV tag 57 in hexadecimal. */
+#define PANSEAL_HIT_TRACK2 4
+
+/* A card number that was found. */
+typedef struct panseal_hit {
+    /* Offset of its first byte. */
+    size_t at;
+    /* How many bytes it takes, separators counted. */
+    size_t len;
+    /* PANSEAL_HIT_...: in what form it stands. */
+    int32_t form;
+    /* Its network: panseal_network_name. */
+    int32_t network;
+    /* "424242******4242", ended by a NUL. */
+    char masked[PANSEAL_MASK_ROOM];
+} panseal_hit;
+
+/* Finds card numbers in a text, or in any bytes, ASCII or UTF-16: log files, CSV, dumps. A find has a known network, a
+ * length that it uses, a right check digit, and stands where a card number would.
+ *
+ * Fills up to `cap` hits, in the order in which they stand; *count says how many. *next (may be NULL) is where to go on:
+ * text_len at the end, else where the first hit begins that found no place. A text of any length is
+ * taken; of one that is read in pieces, leave 256 bytes of overlap. */
+PANSEAL_API
+panseal_status panseal_scan(const char *text,
+                            size_t text_len,
+                            panseal_hit *hits,
+                            size_t cap,
+                            size_t *count,
+                            size_t *next,
+                            panseal_error *err);
 
 /* ---- root keys ------------------------------------------------------------------------------------------- */
 

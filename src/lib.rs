@@ -45,4 +45,7 @@ pub mod card;
 #[allow(unsafe_code)]
 pub mod secret;
 
+#[allow(unsafe_code)]
+pub(crate) mod simd;
+
 pub mod error;

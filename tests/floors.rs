@@ -1,12 +1,13 @@
-//! The house stands: each floor imports only floors below it, and `unsafe` lives on two of them.
+//! The house stands: each floor imports only floors below it, and `unsafe` lives on three of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. Floors of one height do not import each other.
-const FLOORS: [(&str, u32); 9] = [
+const FLOORS: [(&str, u32); 10] = [
     ("error", 0),
     ("secret", 1),
+    ("simd", 1),
     ("card", 2),
     ("scheme", 3),
     ("keys", 3),
@@ -16,7 +17,7 @@ const FLOORS: [(&str, u32); 9] = [
     ("capi", 7),
 ];
 
-const MAY_BE_UNSAFE: [&str; 2] = ["secret", "capi"];
+const MAY_BE_UNSAFE: [&str; 3] = ["secret", "simd", "capi"];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -65,7 +66,7 @@ fn each_floor_imports_only_floors_below_it() {
 }
 
 #[test]
-fn unsafe_code_lives_on_two_floors() {
+fn unsafe_code_lives_on_three_floors() {
     for file in rust_files(&source()) {
         let text = fs::read_to_string(&file).unwrap();
         let uses = text.lines().any(|line| {

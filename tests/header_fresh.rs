@@ -7,8 +7,15 @@ use cbindgen::{
 };
 use std::path::{Path, PathBuf};
 
-const CHAPTERS: [(&str, &str); 4] =
-    [("library", "library"), ("card", "cards"), ("keys", "root keys"), ("vault", "vault")];
+const CHAPTERS: [(&str, &str); 7] = [
+    ("library", "library"),
+    ("card", "cards"),
+    ("network", "networks"),
+    ("reader", "readers"),
+    ("scan", "scanning"),
+    ("keys", "root keys"),
+    ("vault", "vault"),
+];
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -29,7 +36,9 @@ fn config() -> Config {
         tab_width: 4,
         // Types that no function of their own chapter takes.
         export: ExportConfig {
-            include: ["panseal_violation", "panseal_error", "panseal_text"].map(str::to_owned).into(),
+            include: ["panseal_violation", "panseal_error", "panseal_text", "panseal_span"]
+                .map(str::to_owned)
+                .into(),
             ..ExportConfig::default()
         },
         function: FunctionConfig {

@@ -158,6 +158,16 @@ pub struct panseal_text {
     pub len: usize,
 }
 
+/// A part of a text: `len` bytes from offset `at` on. len 0: absent.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct panseal_span {
+    /// Offset of the first byte.
+    pub at: u32,
+    /// How many bytes.
+    pub len: u32,
+}
+
 // SAFETY: repr(C), a u32 first, integers only.
 unsafe impl super::record::Record for panseal_error {}
 

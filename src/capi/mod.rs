@@ -14,4 +14,7 @@ mod ticket;
 pub mod card;
 pub mod keys;
 pub mod library;
+pub mod network;
+pub mod reader;
+pub mod scan;
 pub mod vault;

@@ -4,6 +4,7 @@ use super::library::{panseal_error, panseal_status, panseal_text, panseal_violat
 use super::record::Out;
 use crate::border;
 use crate::error::{Code, Error, Result, VIOLATION_MAX};
+use crate::secret::SecretText;
 use std::ffi::c_char;
 
 /// No text that the C ABI takes has more bytes; a longer one is a wrong length and is not read.
@@ -147,6 +148,26 @@ impl TextOut {
         Ok(())
     }
 }
+
+impl TextOut {
+    /// Has `fill` write into a room of the same size and say how many bytes it wrote, which then go to the caller's: what
+    /// is read may lie where the result goes.
+    pub(super) fn fill(&self, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<()> {
+        self.fill_with(|room| fill(room).map(|len| (len, ())))
+    }
+
+    /// [`TextOut::fill`] for one that has more to say.
+    pub(super) fn fill_with<T>(&self, fill: impl FnOnce(&mut [u8]) -> Result<(usize, T)>) -> Result<T> {
+        let mut room = SecretText::<FILL_MAX>::copy_of(&[0; FILL_MAX]).ok_or(Code::Internal)?;
+        let cap = self.cap.min(FILL_MAX);
+        let (len, told) = fill(&mut room.as_mut_bytes()[..cap])?;
+        self.write(&room.as_bytes()[..len])?;
+        Ok(told)
+    }
+}
+
+/// The most bytes that are unpacked in one call.
+const FILL_MAX: usize = 255;
 
 /// A text in a field of a struct: cut to leave room for its NUL, which the maxima never make necessary.
 pub(super) fn field<const ROOM: usize>(text: &[u8]) -> [c_char; ROOM] {

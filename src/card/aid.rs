@@ -75,8 +75,9 @@ fn merge(told: Detection, application: Network) -> Detection {
     } else {
         told.lengths
     };
+    let luhn = if same { told.luhn } else { network.luhn() };
     let cobadges = if same || unknown { told.cobadges } else { alone(told.network) };
-    Detection { network, product, lengths, fallback: false, cobadges, ..told }
+    Detection { network, product, lengths, luhn, fallback: false, cobadges }
 }
 
 /// A list of this network only.

@@ -1,11 +1,11 @@
 //! A whole card, judged in one pass.
 
 use super::cvv::check_cvv;
-use super::detect::{Detection, detect};
+use super::detect::{Detection, claim_of, in_force};
 use super::expiry::Expiry;
-use super::luhn::luhn_ok;
 use super::name::check_name;
-use super::network::{LuhnRule, Network};
+use super::network::Network;
+use super::number::judge;
 use super::pan::{Pan, Separators};
 use super::postal_code::check_postal_code;
 use crate::error::{Code, Param, Violations};
@@ -56,6 +56,10 @@ pub struct Rules {
     pub need_cvv: bool,
     /// Whether a number of no known network is refused. Default: no.
     pub known_network: bool,
+    /// Whether a [guess](super::Detection::strict) at the network counts for nothing. Default: no.
+    pub strict_networks: bool,
+    /// How many months a card is taken after its expiry. Default: none.
+    pub grace_months: u8,
     /// How many calendar years ahead an expiry may lie; `None` for any. Default: 20.
     pub horizon_years: Option<u16>,
     /// The most characters of a name. Default: 26, the room on a card (ISO/IEC 7813).
@@ -69,6 +73,8 @@ impl Default for Rules {
             need_expiry: false,
             need_cvv: false,
             known_network: false,
+            strict_networks: false,
+            grace_months: 0,
             horizon_years: Some(20),
             name_max: 26,
         }
@@ -163,16 +169,11 @@ impl<'a> Card<'a> {
     }
 
     fn read_number(&mut self, text: &[u8], rules: &Rules) -> Result<(), Code> {
-        self.number.read(text, rules.separators)?;
-        self.detection = detect(self.number.digits());
-        let Detection { network, lengths, .. } = self.detection;
-        if !lengths.contains(self.number.len()) {
-            return Err(Code::Length);
-        }
-        if network.luhn() == LuhnRule::Required && !luhn_ok(self.number.digits()) {
-            return Err(Code::Luhn);
-        }
-        if rules.known_network && network == Network::UNKNOWN {
+        let reading = self.number.read(text, rules.separators)?;
+        judge(reading).outcome()?;
+        let found = in_force(claim_of(reading), self.number.len());
+        self.detection = if rules.strict_networks { found.strict() } else { found };
+        if rules.known_network && self.network() == Network::UNKNOWN {
             return Err(Code::Network);
         }
         Ok(())
@@ -181,7 +182,7 @@ impl<'a> Card<'a> {
     fn read_expiry(&mut self, input: &CardInput<'a>) -> Result<(), Code> {
         let Some((month, year)) = input.expiry else { return absent(input.rules.need_expiry) };
         let expiry = Expiry::new(month, year)?;
-        if expiry.is_expired(input.now) {
+        if expiry.is_expired_with_grace(input.now, input.rules.grace_months) {
             return Err(Code::Expired);
         }
         if input.rules.horizon_years.is_some_and(|years| expiry.is_too_far(input.now, years)) {
@@ -214,6 +215,7 @@ fn absent(needed: bool) -> Result<(), Code> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::detect::detect;
     use super::*;
     use proptest::prelude::*;
 
@@ -327,6 +329,31 @@ mod tests {
         assert_eq!(violations(&long), [(Param::Name, Code::TooLong)]);
         let rules = Rules { name_max: 255, ..Rules::default() };
         assert_eq!(violations(&CardInput { rules, ..long }), []);
+    }
+
+    #[test]
+    fn a_guess_at_the_network_can_be_turned_off() {
+        let guessed = b"6100000000000006";
+        assert_eq!(check(&number(guessed)).ok().unwrap().network().name(), "MAESTRO");
+        let rules = Rules { strict_networks: true, ..Rules::default() };
+        let strict = CardInput { rules, ..number(guessed) };
+        assert_eq!(check(&strict).ok().unwrap().network(), Network::UNKNOWN);
+        let known = CardInput { rules: Rules { known_network: true, ..rules }, ..number(guessed) };
+        assert_eq!(violations(&known), [(Param::Number, Code::Network)]);
+    }
+
+    #[test]
+    fn an_expired_card_has_its_months_of_grace() {
+        let rules = Rules { grace_months: 2, ..Rules::default() };
+        let expired = |month| CardInput { expiry: Some((month, 2026)), rules, ..good() };
+        assert!(check(&expired(9)).is_ok());
+        assert_eq!(violations(&expired(8)), [(Param::Expiry, Code::Expired)]);
+    }
+
+    #[test]
+    fn a_range_may_have_a_luhn_rule_of_its_own() {
+        assert!(check(&number(b"5010800000000001")).is_ok(), "a Maestro range without a check digit");
+        assert_eq!(violations(&number(b"5010830000000001")), [(Param::Number, Code::Luhn)]);
     }
 
     proptest! {

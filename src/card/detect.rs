@@ -1,8 +1,9 @@
 //! Which network a card number belongs to.
 
 use super::lengths::Lengths;
-use super::network::Network;
-use super::tables::{CLAIMS, Claim, PIECES};
+use super::network::{LuhnRule, Network};
+use super::tables::{CLAIMS, LAST_PAGES, PAGE, PAGES, STARTS};
+use crate::simd::Reading;
 
 /// What a card number tells about its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Detection {
     pub product: Option<Network>,
     /// How many digits a number of this range may have.
     pub lengths: Lengths,
+    /// What the check digit of a number of this range says.
+    pub luhn: LuhnRule,
     /// The range is a whole prefix left to a network after all others: rather a guess than a finding.
     pub fallback: bool,
     /// Further networks that the card may be used on (Cartes Bancaires, mada). They never change `network`.
@@ -30,10 +33,31 @@ pub struct Detection {
 /// network. Fewer than eight bytes, or other bytes than digits among the first eight, are
 /// [`Network::UNKNOWN`].
 pub fn detect(digits: &[u8]) -> Detection {
-    let Some(prefix) = prefix(digits) else { return Detection::unknown() };
-    let piece = PIECES.partition_point(|piece| piece.start <= prefix).saturating_sub(1);
-    let mut claim = &CLAIMS[usize::from(PIECES[piece].claim)];
-    while is_void(claim, digits.len()) {
+    let Some([first, next, then]) = steps(digits) else { return Detection::unknown() };
+    in_force(claim_at(first, next, then), digits.len())
+}
+
+/// The place in `CLAIMS` of what holds for a number that was read; of no meaning for a text that is none.
+#[inline]
+pub(super) fn claim_of(reading: Reading) -> usize {
+    claim_at(reading.first(), reading.next(), reading.then())
+}
+
+/// The place in `CLAIMS` of what holds for a prefix of four, two and two digits.
+#[inline]
+fn claim_at(first: usize, next: usize, then: usize) -> usize {
+    let start = STARTS.get(first).copied().unwrap_or_default();
+    let place = usize::from(PAGES.get(usize::from(start) + next).copied().unwrap_or_default());
+    match place.checked_sub(CLAIMS.len()) {
+        None => place,
+        Some(page) => usize::from(LAST_PAGES.get(page * PAGE + then).copied().unwrap_or_default()),
+    }
+}
+
+/// What a claim, or the one behind it, says of a number of this length.
+pub(super) fn in_force(claim: usize, length: usize) -> Detection {
+    let mut claim = &CLAIMS[claim];
+    while claim.is_void(length) {
         claim = &CLAIMS[usize::from(claim.otherwise)];
     }
     claim.detection
@@ -46,15 +70,16 @@ impl Detection {
     }
 }
 
-fn is_void(claim: &Claim, length: usize) -> bool {
-    claim.needs_length && !claim.detection.lengths.contains(length)
-}
-
-fn prefix(digits: &[u8]) -> Option<u32> {
-    digits.first_chunk::<8>()?.iter().try_fold(0, |prefix, byte| {
-        let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
-        Some(prefix * 10 + digit)
-    })
+/// The first eight digits as three numbers: of four, two and two.
+fn steps(digits: &[u8]) -> Option<[usize; 3]> {
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |number, byte| {
+            let digit = byte.is_ascii_digit().then(|| usize::from(byte - b'0'))?;
+            Some(number * 10 + digit)
+        })
+    };
+    let [a, b, c, d, e, f, g, h] = digits.first_chunk()?;
+    Some([number(&[*a, *b, *c, *d])?, number(&[*e, *f])?, number(&[*g, *h])?])
 }
 
 #[cfg(test)]

@@ -25,10 +25,13 @@
 //! being keyed, [`detect_with_aid`] for one that a chip gave, [`parse_holder`] and [`write_holder`] for the name on
 //! a track, [`mask`], [`group`] and [`truncate`] for what may be shown and stored.
 //!
+//! [`check_number`] judges a number alone and keeps nothing of it, [`check_many`] a whole column of them.
+//!
 //! What a reader gives is taken apart by [`parse_track`], [`emv`] and [`iso8583`], with packed digits by way of
 //! [`bcd`]. [`scan()`] finds card numbers in any text.
 
 mod aid;
+mod batch;
 pub mod bcd;
 mod check;
 mod cvv;
@@ -43,6 +46,7 @@ mod lengths;
 mod luhn;
 mod name;
 mod network;
+mod number;
 mod pan;
 mod partial;
 mod postal_code;
@@ -52,6 +56,7 @@ mod track;
 mod trust;
 
 pub use aid::{detect_aid, detect_with_aid};
+pub use batch::{Column, Outputs, check_many};
 pub use check::{Card, CardInput, Rules, check};
 pub use cvv::check_cvv;
 pub use detect::{Detection, detect};
@@ -63,6 +68,7 @@ pub use lengths::Lengths;
 pub use luhn::{luhn_ok, residue};
 pub use name::check_name;
 pub use network::{LuhnRule, Network};
+pub use number::{NumberCheck, check_number};
 pub use pan::{Mask, Pan, Separators};
 pub use partial::{Completeness, Networks, Partial, partial};
 pub use postal_code::check_postal_code;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::number::refusal;
 use crate::error::Code;
 use crate::secret::SecretText;
+use crate::simd::{self, Reading};
 
 /// A primary account number: 12 to 19 digits (ISO/IEC 7812-1), not all of them zero.
 ///
@@ -50,23 +52,18 @@ impl Pan {
         Pan(SecretText::new())
     }
 
-    /// [`Pan::parse`] into a blank number, which is of no use if this fails.
-    pub(super) fn read(&mut self, text: &[u8], separators: Separators) -> Result<(), Code> {
-        for &byte in text {
-            if byte.is_ascii_digit() {
-                if !self.0.push(byte) {
-                    return Err(Code::Length);
-                }
-            } else if separators == Separators::Refused || !matches!(byte, b' ' | b'-') {
-                return Err(Code::Charset);
-            }
+    /// [`Pan::parse`] into a blank number, which is of no use if this fails. Gives what else the text tells.
+    pub(super) fn read(&mut self, text: &[u8], separators: Separators) -> Result<Reading, Code> {
+        let reading = simd::read(text, separators == Separators::Dropped);
+        if let Some(code) = refusal(reading) {
+            return Err(code);
         }
-        match self.len() {
-            0 => Err(Code::Missing),
-            1..Pan::MIN_LEN => Err(Code::Length),
-            _ if self.digits().iter().all(|digit| *digit == b'0') => Err(Code::Malformed),
-            _ => Ok(()),
-        }
+        let complete = match reading.length() {
+            Some(length) if length == text.len() => self.0.append(text),
+            _ => text.iter().filter(|byte| byte.is_ascii_digit()).all(|digit| self.0.push(*digit)),
+        };
+        debug_assert!(complete);
+        Ok(reading)
     }
 
     /// The number of a [rank](Pan::rank). `None` for a rank that no number has: one out of range, or one of

@@ -577,7 +577,7 @@ fn number(
     let counts = match evidence {
         Evidence::Run => known && !found.fallback && luhn(),
         Evidence::RunAnyContext => known && luhn(),
-        Evidence::Form => known && (found.network.luhn() != LuhnRule::Required || luhn()),
+        Evidence::Form => known && (found.luhn != LuhnRule::Required || luhn()),
         Evidence::Sentinels => true,
     };
     if !counts {

@@ -13,7 +13,7 @@ pub(super) struct Row {
     pub code_lengths: Lengths,
 }
 
-/// What holds for the numbers of a piece. The first of `CLAIMS` is that of numbers of which nothing is known.
+/// What holds for the numbers of a prefix. The first of `CLAIMS` is that of numbers of which nothing is known.
 pub(super) struct Claim {
     pub detection: Detection,
     /// The claim is void for a number that does not have one of its lengths.
@@ -22,12 +22,15 @@ pub(super) struct Claim {
     pub otherwise: u8,
 }
 
-/// A run of eight-digit prefixes, from `start` up to the next piece; the first piece starts at 0.
-pub(super) struct Piece {
-    pub start: u32,
-    /// The place in `CLAIMS`.
-    pub claim: u8,
+impl Claim {
+    pub const fn is_void(&self, length: usize) -> bool {
+        self.needs_length && !self.detection.lengths.contains(length)
+    }
 }
+
+/// How many places a page has: those of two digits. `STARTS` has the beginning of a page in `PAGES` for the first four
+/// digits; there, for the next two, stands a claim, or `CLAIMS.len()` and the page in `LAST_PAGES` for the last two.
+pub(super) const PAGE: usize = 100;
 
 include!(concat!(env!("OUT_DIR"), "/networks.rs"));
 
@@ -36,10 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pieces_cover_every_prefix_once() {
-        assert_eq!(PIECES[0].start, 0);
-        assert!(PIECES.windows(2).all(|pair| pair[0].start < pair[1].start));
-        assert!(PIECES.iter().all(|piece| usize::from(piece.claim) < CLAIMS.len()));
+    fn every_step_leads_to_a_claim() {
+        assert_eq!(STARTS.len(), PAGE * PAGE);
+        assert!(STARTS.iter().all(|start| usize::from(*start) + PAGE <= PAGES.len()));
+        let last_pages = LAST_PAGES.len() / PAGE;
+        assert!(PAGES.iter().all(|place| usize::from(*place) < CLAIMS.len() + last_pages));
+        assert!(LAST_PAGES.iter().all(|claim| usize::from(*claim) < CLAIMS.len()));
     }
 
     #[test]

@@ -39,6 +39,19 @@ impl<const N: usize> SecretText<N> {
         }
     }
 
+    /// Adds bytes, all or none; says whether there was room.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let end = self.len() + bytes.len();
+        match self.bytes.get_mut(usize::from(self.len)..end) {
+            Some(places) => {
+                places.copy_from_slice(bytes);
+                self.len = end as u8;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len()]
@@ -90,6 +103,11 @@ mod tests {
         assert!(!text.push(b'd'));
         assert_eq!(text.as_bytes(), b"abc");
         assert!(SecretText::<3>::copy_of(b"abcd").is_none());
+
+        let mut text = SecretText::<3>::copy_of(b"a").unwrap();
+        assert!(!text.append(b"bcd"));
+        assert!(text.append(b"bc"));
+        assert_eq!(text.as_bytes(), b"abc");
     }
 
     #[test]

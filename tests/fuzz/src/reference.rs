@@ -29,6 +29,7 @@ struct Range {
     role: String,
     parent: Option<String>,
     lengths: Option<Vec<usize>>,
+    luhn: Option<String>,
     #[serde(default)]
     require_length: bool,
 }
@@ -43,12 +44,12 @@ fn table() -> &'static [Brand] {
 /// What becomes of a number: the network it is taken for, or the name of the code it is refused with.
 pub fn judge(text: &[u8]) -> Result<&'static str, &'static str> {
     let digits = digits(text)?;
-    let (network, lengths) = network(&digits);
+    let (network, lengths, luhn_of_range) = network(&digits);
     if !lengths.contains(&digits.len()) {
         return Err("length");
     }
-    let rule = &table().iter().find(|brand| brand.brand == network).unwrap().luhn;
-    if rule == "required" && !luhn(&digits) {
+    let brand = table().iter().find(|brand| brand.brand == network).unwrap();
+    if luhn_of_range.unwrap_or(&brand.luhn) == "required" && !luhn(&digits) {
         return Err("luhn");
     }
     Ok(network)
@@ -95,13 +96,13 @@ pub fn luhn(digits: &str) -> bool {
     sum % 10 == 0
 }
 
-/// The network of a number and the lengths that go with it: of all ranges that match, the one with the most
+/// The network of a number, the lengths and the range's own Luhn rule that go with it: of all ranges that match, the one with the most
 /// digits; of those a product's before a network's, which then stands for its parent; of those the one with
 /// the lowest rank.
-fn network(digits: &str) -> (&'static str, &'static [usize]) {
+fn network(digits: &str) -> (&'static str, &'static [usize], Option<&'static str>) {
     let unknown = table().iter().find(|brand| brand.brand == "UNKNOWN").unwrap();
     let mut best = (0, false, Reverse(u32::MAX));
-    let mut found = ("UNKNOWN", &unknown.lengths[..]);
+    let mut found = ("UNKNOWN", &unknown.lengths[..], None);
     for brand in table().iter().filter(|brand| brand.detect_by_pan) {
         for range in &brand.ranges {
             let is_product = match range.role.as_str() {
@@ -120,7 +121,7 @@ fn network(digits: &str) -> (&'static str, &'static [usize]) {
             let strength = (range.digits, is_product, Reverse(brand.rank));
             if strength > best {
                 let parent = range.parent.as_ref().or(brand.parent.as_ref()).filter(|_| is_product);
-                found = (parent.unwrap_or(&brand.brand), lengths);
+                found = (parent.unwrap_or(&brand.brand), lengths, range.luhn.as_deref());
                 best = strength;
             }
         }

@@ -1,0 +1,155 @@
+//! Many numbers at once: columns as databases and Arrow hold them.
+
+use super::number::{Verdict, judge};
+use crate::error::Code;
+use crate::simd::{self, Offset, Reading};
+use zeroize::Zeroize;
+
+/// Card numbers in one buffer, in ASCII. Spaces and hyphens are dropped from each, wherever they stand.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Column<'a> {
+    /// `count` texts of `width` bytes, one behind the other: a `CHAR(19)` column, padded with spaces.
+    Fixed {
+        /// The texts; what follows the last one is not read.
+        data: &'a [u8],
+        /// The bytes of each text.
+        width: usize,
+        /// How many texts there are.
+        count: usize,
+    },
+    /// Texts of any length: each from one offset to the next, as in an Arrow string array.
+    Offsets {
+        /// The texts.
+        data: &'a [u8],
+        /// One more than there are texts, never descending.
+        offsets: &'a [i32],
+    },
+    /// The same with offsets of 64 bits, as in an Arrow large string array.
+    LargeOffsets {
+        /// The texts.
+        data: &'a [u8],
+        /// One more than there are texts, never descending.
+        offsets: &'a [i64],
+    },
+}
+
+/// Where [`check_many`] writes: one entry for each number.
+///
+/// Of a refused number nothing is told but its status; the other entries are zero.
+pub struct Outputs<'a> {
+    /// 0, or the [number](Code::number) of the code that is wrong with it.
+    pub status: &'a mut [i32],
+    /// The [id](super::Network::id) of the network.
+    pub network: Option<&'a mut [u8]>,
+    /// How many digits there are.
+    pub length: Option<&'a mut [u8]>,
+    /// The last four digits in ASCII, which may be shown and stored: four bytes for each number.
+    pub last4: Option<&'a mut [u8]>,
+}
+
+/// Judges each number of a column as [`check_number`](super::check_number) does.
+///
+/// ```
+/// use panseal::card::{Column, Outputs, check_many};
+///
+/// let mut status = [0; 2];
+/// let mut outputs = Outputs { status: &mut status, network: None, length: None, last4: None };
+/// let column = Column::Fixed { data: b"42424242424242424242424242424241", width: 16, count: 2 };
+/// check_many(&column, &mut outputs)?;
+/// assert_eq!(status, [0, panseal::error::Code::Luhn.number()]);
+/// # Ok::<(), panseal::error::Code>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Code::Argument`], and nothing is written: an output has not one entry for each number, there is no offset at all,
+/// or an offset is negative, lower than the one before, or beyond the data.
+pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Code> {
+    let count = numbers.count().ok_or(Code::Argument)?;
+    if !out.have_room_for(count) {
+        return Err(Code::Argument);
+    }
+    let mut readings = [Reading::default(); BLOCK];
+    let mut verdicts = [Verdict::default(); BLOCK];
+    for start in (0..count).step_by(BLOCK) {
+        let len = BLOCK.min(count - start);
+        let (readings, verdicts) = (&mut readings[..len], &mut verdicts[..len]);
+        numbers.read(start, readings);
+        for (verdict, reading) in verdicts.iter_mut().zip(&*readings) {
+            *verdict = judge(*reading);
+        }
+        out.write(start, verdicts, readings);
+    }
+    readings.zeroize();
+    Ok(())
+}
+
+/// How many numbers are read before they are judged: few enough that their readings stay near the processor.
+const BLOCK: usize = 256;
+
+impl Column<'_> {
+    /// How many numbers there are; `None` if that is not so.
+    fn count(&self) -> Option<usize> {
+        match *self {
+            Column::Fixed { data, width, count } => {
+                (width.checked_mul(count)? <= data.len()).then_some(count)
+            }
+            Column::Offsets { data, offsets } => count_of(offsets, data.len()),
+            Column::LargeOffsets { data, offsets } => count_of(offsets, data.len()),
+        }
+    }
+
+    fn read(&self, start: usize, out: &mut [Reading]) {
+        match *self {
+            Column::Fixed { data, width, .. } => {
+                simd::read_fixed(data.get(start * width..).unwrap_or_default(), width, out);
+            }
+            Column::Offsets { data, offsets } => {
+                simd::read_offsets(data, offsets.get(start..).unwrap_or_default(), out);
+            }
+            Column::LargeOffsets { data, offsets } => {
+                simd::read_offsets(data, offsets.get(start..).unwrap_or_default(), out);
+            }
+        }
+    }
+}
+
+/// How many texts there are between offsets; `None` if one is not within `end` bytes or lower than the one before.
+fn count_of<O: Offset + Default + Ord>(offsets: &[O], end: usize) -> Option<usize> {
+    let (first, last) = (offsets.first()?, offsets.last()?);
+    // Every pair is looked at, for a search that may stop early goes one by one.
+    let ascending = offsets.windows(2).fold(true, |so_far, pair| so_far & (pair[0] <= pair[1]));
+    (ascending && *first >= O::default() && last.index() <= end).then(|| offsets.len() - 1)
+}
+
+impl Outputs<'_> {
+    fn have_room_for(&self, count: usize) -> bool {
+        self.status.len() == count
+            && self.network.as_ref().is_none_or(|network| network.len() == count)
+            && self.length.as_ref().is_none_or(|length| length.len() == count)
+            && self.last4.as_ref().is_none_or(|last4| last4.len() / 4 == count && last4.len() % 4 == 0)
+    }
+
+    fn write(&mut self, start: usize, verdicts: &[Verdict], readings: &[Reading]) {
+        for (place, verdict) in self.status.iter_mut().skip(start).zip(verdicts) {
+            *place = i32::from(verdict.status());
+        }
+        if let Some(network) = &mut self.network {
+            for (place, verdict) in network.iter_mut().skip(start).zip(verdicts) {
+                *place = verdict.network().id();
+            }
+        }
+        if let Some(length) = &mut self.length {
+            for (place, verdict) in length.iter_mut().skip(start).zip(verdicts) {
+                *place = verdict.length();
+            }
+        }
+        if let Some(last4) = &mut self.last4 {
+            let places = last4.chunks_exact_mut(4).skip(start);
+            for (place, (verdict, reading)) in places.zip(verdicts.iter().zip(readings)) {
+                place.copy_from_slice(&verdict.last4(*reading));
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A number alone: what is wrong with it, or its network, in a few bytes that may be kept.
+
+use super::detect::claim_of;
+use super::network::{LuhnRule, Network};
+use super::pan::Separators;
+use super::tables::{CLAIMS, Claim};
+use crate::error::Code;
+use crate::simd::{self, Reading, form};
+
+/// What [`check_number`] finds. Not secret: nothing of a refused number is in it, and of a good one the last four
+/// digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberCheck {
+    verdict: Verdict,
+    last4: [u8; 4],
+}
+
+/// Judges a card number as [`check()`](super::check()) does by its default rules, and keeps nothing of it.
+///
+/// ```
+/// use panseal::card::{Separators, check_number};
+/// use panseal::error::Code;
+///
+/// let good = check_number(b"4242 4242 4242 4242", Separators::Dropped);
+/// assert_eq!((good.network().name(), good.last4()), ("VISA", *b"4242"));
+/// let mistyped = check_number(b"4242 4242 4242 4241", Separators::Dropped);
+/// assert_eq!(mistyped.code(), Some(Code::Luhn));
+/// ```
+#[inline]
+pub fn check_number(text: &[u8], separators: Separators) -> NumberCheck {
+    let reading = simd::read(text, separators == Separators::Dropped);
+    let verdict = judge(reading);
+    NumberCheck { verdict, last4: verdict.last4(reading) }
+}
+
+impl NumberCheck {
+    /// What is wrong with the number, if anything is.
+    pub fn code(self) -> Option<Code> {
+        self.verdict.outcome().err()
+    }
+
+    /// Whether nothing is wrong with the number.
+    pub fn is_ok(self) -> bool {
+        self.verdict.status() == 0
+    }
+
+    /// The network whose rules the number keeps; [`Network::UNKNOWN`] also if it is refused.
+    pub fn network(self) -> Network {
+        self.verdict.network()
+    }
+
+    /// How many digits the number has; 0 if it is refused.
+    pub fn length(self) -> usize {
+        usize::from(self.verdict.length())
+    }
+
+    /// The last four digits in ASCII, which may be shown and stored; zero bytes if the number is refused.
+    pub fn last4(self) -> [u8; 4] {
+        self.last4
+    }
+}
+
+/// The verdict on a number that was read.
+#[inline]
+pub(super) fn judge(reading: Reading) -> Verdict {
+    VERDICTS[claim_of(reading)][reading.form()]
+}
+
+/// What is wrong with a text that is no number, whatever its network.
+#[inline]
+pub(super) fn refusal(reading: Reading) -> Option<Code> {
+    if reading.length().is_some() { None } else { judge(reading).outcome().err() }
+}
+
+/// Whether a number is good, in one word: the number of the code; where that is 0, the id of the network and the
+/// count of digits in the two bytes above it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict(u32);
+
+impl Verdict {
+    const fn refused(code: Code) -> Verdict {
+        Verdict(code.number() as u32)
+    }
+
+    const fn good(network: Network, length: usize) -> Verdict {
+        Verdict((network.id() as u32) << 8 | (length as u32) << 16)
+    }
+
+    /// 0, or the number of the code.
+    pub fn status(self) -> u8 {
+        self.0 as u8
+    }
+
+    pub fn network(self) -> Network {
+        Network((self.0 >> 8) as u8)
+    }
+
+    /// How many digits there are.
+    pub fn length(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    pub fn outcome(self) -> Result<(), Code> {
+        const CODES: [Code; 5] = [Code::Missing, Code::Malformed, Code::Length, Code::Luhn, Code::Charset];
+        match self.status() {
+            0 => Ok(()),
+            status => Err(CODES.into_iter().find(|code| *code as u8 == status).unwrap_or(Code::Internal)),
+        }
+    }
+
+    /// The last four digits of the number, if it is good.
+    #[inline]
+    pub fn last4(self, reading: Reading) -> [u8; 4] {
+        // A mask, for a branch would go wrong on every other number of a mixed lot.
+        let kept = if self.status() == 0 { u32::MAX } else { 0 };
+        (u32::from_ne_bytes(reading.last4()) & kept).to_ne_bytes()
+    }
+}
+
+/// The verdict for each claim and form: lengths, check digits and what networks ask are settled when this is compiled.
+static VERDICTS: [[Verdict; form::END]; CLAIMS.len()] = {
+    let mut verdicts = [[Verdict(0); form::END]; CLAIMS.len()];
+    let mut claim = 0;
+    while claim < CLAIMS.len() {
+        let mut form = 0;
+        while form < form::END {
+            verdicts[claim][form] = verdict(&CLAIMS[claim], form as u8);
+            form += 1;
+        }
+        claim += 1;
+    }
+    verdicts
+};
+
+const fn verdict(claim: &Claim, form: u8) -> Verdict {
+    match form {
+        form::MISSING => Verdict::refused(Code::Missing),
+        form::CHARSET => Verdict::refused(Code::Charset),
+        form::ZEROS.. => Verdict::refused(Code::Malformed),
+        form::LENGTH.. => Verdict::refused(Code::Length),
+        _ => verdict_on_number(claim, form::length(form), form & form::WRONG == 0),
+    }
+}
+
+const fn verdict_on_number(claim: &Claim, length: usize, luhn_ok: bool) -> Verdict {
+    let mut claim = claim;
+    while claim.is_void(length) {
+        claim = &CLAIMS[claim.otherwise as usize];
+    }
+    let network = claim.detection.network;
+    if !claim.detection.lengths.contains(length) {
+        Verdict::refused(Code::Length)
+    } else if !luhn_ok && matches!(claim.detection.luhn, LuhnRule::Required) {
+        Verdict::refused(Code::Luhn)
+    } else {
+        Verdict::good(network, length)
+    }
+}

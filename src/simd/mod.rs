@@ -1,0 +1,281 @@
+//! Texts read as card numbers, many bytes at once.
+//!
+//! The one room with intrinsics. It knows digits, not cards: what it gives of a text is a [`Reading`], from which the
+//! card floor tells network, length and code. There are three paths, and each gives the same readings: `plain` in
+//! safe words of eight bytes, `avx2`, and `avx512` where the compiler knows it. The best one that the machine has is
+//! looked up once. Nothing outside the slices that are handed in is ever read.
+
+mod plain;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(panseal_avx512)]
+mod avx512;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use zeroize::DefaultIsZeroes;
+
+/// What a text tells, read as a card number.
+///
+/// The leading and the last four digits are in it: of a short number that is nearly all, so whoever keeps readings in
+/// memory wipes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Reading {
+    /// The first four digits, the next two, and the two after those, as numbers of 32, 16 and 16 bits. They count
+    /// only in a number.
+    head: u64,
+    /// The last four digits in ASCII, the first of them lowest, which too count only in a number; above them, in 32
+    /// bits, one of [`form`]. Two words in all: so many a function gives back in registers.
+    tail: u64,
+}
+
+impl DefaultIsZeroes for Reading {}
+
+/// What kind of text it is. In numbers, the lowest three bits of the form are the digits less 12.
+pub mod form {
+    /// Added for a number whose last digit is not its check digit.
+    pub const WRONG: u8 = 8;
+    /// No digit, or nothing at all.
+    pub const MISSING: u8 = 16;
+    /// A byte that is neither a digit nor a separator, before a twentieth digit.
+    pub const CHARSET: u8 = 17;
+    /// Not 12 to 19 digits.
+    pub const LENGTH: u8 = 18;
+    /// Added for zeros alone.
+    pub const ZEROS: u8 = 24;
+    /// All forms are below this.
+    pub const END: usize = 32;
+
+    /// How many digits a number of this form has.
+    pub const fn length(form: u8) -> usize {
+        super::FEWEST + (form % WRONG) as usize
+    }
+
+    /// What is added for a Luhn sum, in which 19 digits make less than 172.
+    pub(super) static OF_SUM: [u8; 256] = {
+        let mut added = [WRONG; 256];
+        let mut sum = 0;
+        while sum < 256 {
+            added[sum] = 0;
+            sum += 10;
+        }
+        added[0] = ZEROS;
+        added
+    };
+}
+
+/// The fewest digits of a number.
+const FEWEST: usize = 12;
+/// The most digits of a number.
+const MOST: usize = 19;
+
+impl Reading {
+    /// The first four digits as a number.
+    #[inline]
+    pub fn first(self) -> usize {
+        self.head as u32 as usize
+    }
+
+    /// The fifth and the sixth digit as a number.
+    #[inline]
+    pub fn next(self) -> usize {
+        (self.head >> 32) as u16 as usize
+    }
+
+    /// The seventh and the eighth digit as a number.
+    #[inline]
+    pub fn then(self) -> usize {
+        (self.head >> 48) as usize
+    }
+
+    /// The last four digits in ASCII.
+    #[inline]
+    pub fn last4(self) -> [u8; 4] {
+        (self.tail as u32).to_le_bytes()
+    }
+
+    /// What kind of text it is: one of [`form`].
+    #[inline]
+    pub fn form(self) -> usize {
+        (self.tail >> 32) as usize % form::END
+    }
+
+    /// How many digits there are, if it is a number.
+    #[inline]
+    pub fn length(self) -> Option<usize> {
+        let form = self.form() as u8;
+        (form < form::MISSING).then(|| form::length(form))
+    }
+
+    #[inline(always)]
+    fn new(head: u64, last4: u32, form: u32) -> Reading {
+        Reading { head, tail: u64::from(last4) | u64::from(form) << 32 }
+    }
+
+    /// Of a text that is no number.
+    #[inline]
+    fn refused(form: u8) -> Reading {
+        Reading::new(0, 0, u32::from(form))
+    }
+}
+
+/// The places of the texts of a column, one behind the other in one buffer.
+pub trait Offset: Copy {
+    /// As an index; what is none is out of every buffer.
+    fn index(self) -> usize;
+}
+
+impl Offset for i32 {
+    #[inline]
+    fn index(self) -> usize {
+        usize::try_from(self).unwrap_or(usize::MAX)
+    }
+}
+
+impl Offset for i64 {
+    #[inline]
+    fn index(self) -> usize {
+        usize::try_from(self).unwrap_or(usize::MAX)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Path {
+    Plain = 1,
+    #[cfg(target_arch = "x86_64")]
+    Avx2 = 2,
+    #[cfg(panseal_avx512)]
+    Avx512 = 3,
+}
+
+/// The number of the best path, or 0 as long as nobody asked.
+static BEST: AtomicU8 = AtomicU8::new(0);
+
+impl Path {
+    /// The best one, if somebody asked already.
+    #[inline]
+    fn known() -> Option<Path> {
+        match BEST.load(Ordering::Relaxed) {
+            #[cfg(panseal_avx512)]
+            3 => Some(Path::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            2 => Some(Path::Avx2),
+            1 => Some(Path::Plain),
+            _ => None,
+        }
+    }
+
+    fn best() -> Path {
+        Path::known().unwrap_or_else(Path::look_up)
+    }
+
+    /// Two threads may both come here; they find the same.
+    #[cold]
+    fn look_up() -> Path {
+        let best = Path::of_this_machine().next().unwrap_or(Path::Plain);
+        BEST.store(best as u8, Ordering::Relaxed);
+        best
+    }
+
+    /// The paths that the machine has, the best one first.
+    fn of_this_machine() -> impl Iterator<Item = Path> {
+        let paths = [
+            #[cfg(panseal_avx512)]
+            (avx512::is_there(), Path::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            (avx2::is_there(), Path::Avx2),
+            (true, Path::Plain),
+        ];
+        paths.into_iter().filter(|(there, _)| *there).map(|(_, path)| path)
+    }
+
+    // SAFETY of the three below: a path other than `Plain` comes from `of_this_machine` alone, which asked the
+    // processor for all that the path uses.
+
+    #[inline]
+    fn read(self, text: &[u8], separators: bool) -> Reading {
+        match self {
+            Path::Plain => plain::read(text, separators),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => avx2::read(text, separators),
+            #[cfg(panseal_avx512)]
+            Path::Avx512 => unsafe { avx512::read(text, separators) },
+        }
+    }
+
+    fn read_fixed(self, data: &[u8], width: usize, out: &mut [Reading]) {
+        match self {
+            Path::Plain => plain::read_fixed(data, width, out),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => unsafe { avx2::read_fixed(data, width, out) },
+            #[cfg(panseal_avx512)]
+            Path::Avx512 => unsafe { avx512::read_fixed(data, width, out) },
+        }
+    }
+
+    fn read_offsets(self, data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
+        match self {
+            Path::Plain => plain::read_offsets(data, offsets, out),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => avx2::read_offsets(data, offsets, out),
+            #[cfg(panseal_avx512)]
+            Path::Avx512 => unsafe { avx512::read_offsets(data, offsets, out) },
+        }
+    }
+}
+
+/// Reads a text as a card number. With `separators`, spaces and hyphens are passed over.
+#[inline]
+pub fn read(text: &[u8], separators: bool) -> Reading {
+    match Path::known() {
+        Some(path) => path.read(text, separators),
+        None => read_first(text, separators),
+    }
+}
+
+/// Apart, so that nothing has to be kept for it where a path is known.
+#[cold]
+fn read_first(text: &[u8], separators: bool) -> Reading {
+    Path::look_up().read(text, separators)
+}
+
+/// Reads texts of one width that lie one behind the other, as many as `out` has room for. Spaces and hyphens are passed
+/// over.
+pub fn read_fixed(data: &[u8], width: usize, out: &mut [Reading]) {
+    Path::best().read_fixed(data, width, out);
+}
+
+/// Reads the texts between each offset and the next, as many as `out` has room for. Spaces and hyphens are passed over.
+pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
+    Path::best().read_offsets(data, offsets, out);
+}
+
+/// The texts of [`read_fixed`] one by one. Those that `data` lacks are empty.
+#[inline(always)]
+fn fixed_texts(data: &[u8], width: usize) -> impl Iterator<Item = &[u8]> {
+    // A width of zero finds no place for a first text.
+    let chunks = data.chunks_exact(width.max(1)).filter(move |_| width > 0);
+    chunks.chain(std::iter::repeat(&[][..]))
+}
+
+/// The texts of [`read_offsets`] one by one. Those that do not lie in `data` are empty.
+#[inline(always)]
+fn offset_texts<'a>(data: &'a [u8], offsets: &'a [impl Offset]) -> impl Iterator<Item = &'a [u8]> {
+    let ends = offsets.iter().skip(1);
+    offsets.iter().zip(ends).map(|(start, end)| match data.get(start.index()..end.index()) {
+        Some(text) => text,
+        None => nothing(),
+    })
+}
+
+/// Cold, so that the compiler makes a branch of it: a conditional move would make each text wait for the one before.
+#[cold]
+fn nothing() -> &'static [u8] {
+    &[]
+}
