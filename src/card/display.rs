@@ -3,11 +3,9 @@
 //! Showing and storing have different rules: PCI DSS 3.4.1 says what may be displayed, PCI DSS 3.5.1 and the
 //! PCI SSC's FAQ 1091 what a truncated number may keep.
 
-use std::fmt;
-
 use super::facts::Gaps;
 use super::network::Network;
-use super::pan::Pan;
+use super::pan::{Mask, Pan};
 use crate::error::Code;
 use crate::secret::SecretText;
 
@@ -38,53 +36,19 @@ impl View {
     }
 }
 
-/// A card number of which only some digits are shown, with or without gaps. Not secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Shown {
-    len: u8,
-    text: [u8; GROUPED_MAX],
-}
-
-impl Shown {
-    /// The text, in ASCII: digits, `*`, spaces.
-    pub fn as_str(&self) -> &str {
-        let text = self.text.get(..usize::from(self.len)).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default()
-    }
-
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.text.get_mut(usize::from(self.len)) {
-            *place = byte;
-            self.len += 1;
-        }
-    }
-}
-
-impl fmt::Debug for Shown {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), out)
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(self.as_str())
-    }
-}
-
 /// The number with `*` for each digit that is not shown: `424242******4242`.
-pub fn mask(pan: &Pan, view: View) -> Shown {
+pub fn mask(pan: &Pan, view: View) -> Mask {
     masked(pan, view, None)
 }
 
 /// [`mask`] in the groups in which the network prints its numbers: `4242 42** **** 4242`.
-pub fn mask_grouped(pan: &Pan, view: View, network: Network) -> Shown {
+pub fn mask_grouped(pan: &Pan, view: View, network: Network) -> Mask {
     masked(pan, view, Some(network.gaps(pan.len())))
 }
 
-fn masked(pan: &Pan, view: View, gaps: Option<Gaps>) -> Shown {
+fn masked(pan: &Pan, view: View, gaps: Option<Gaps>) -> Mask {
     let hidden = view.first(pan.len())..pan.len().saturating_sub(4);
-    let mut mask = Shown { len: 0, text: [0; GROUPED_MAX] };
+    let mut mask = Mask::blank();
     for (index, digit) in pan.digits().iter().enumerate() {
         if gaps.is_some_and(|gaps| gaps.contains(index)) {
             mask.push(b' ');

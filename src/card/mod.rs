@@ -60,7 +60,7 @@ pub use batch::{Column, Outputs, check_many};
 pub use check::{Card, CardInput, Rules, check};
 pub use cvv::check_cvv;
 pub use detect::{Detection, detect};
-pub use display::{GROUPED_MAX, Shown, Truncated, Truncation, View, group, mask, mask_grouped, truncate};
+pub use display::{GROUPED_MAX, Truncated, Truncation, View, group, mask, mask_grouped, truncate};
 pub use expiry::Expiry;
 pub use facts::{Gaps, table_date, table_version};
 pub use holder::{HolderParts, HolderSpans, TRACK_NAME_MAX, parse_holder, transliterate, write_holder};

@@ -131,7 +131,7 @@ impl Pan {
     pub fn mask(&self) -> Mask {
         let shown = if self.len() >= 15 { 6 } else { 0 };
         let hidden = shown..self.len().saturating_sub(4);
-        let mut mask = Mask { len: 0, text: [0; Mask::MAX_LEN] };
+        let mut mask = Mask::blank();
         for (place, digit) in self.digits().iter().enumerate() {
             mask.push(if hidden.contains(&place) { b'*' } else { *digit });
         }
@@ -161,7 +161,11 @@ impl Mask {
         std::str::from_utf8(text).unwrap_or_default()
     }
 
-    fn push(&mut self, byte: u8) {
+    pub(super) const fn blank() -> Mask {
+        Mask { len: 0, text: [0; Mask::MAX_LEN] }
+    }
+
+    pub(super) fn push(&mut self, byte: u8) {
         if let Some(place) = self.text.get_mut(usize::from(self.len)) {
             *place = byte;
             self.len += 1;
