@@ -281,7 +281,7 @@ pub struct Error {
 }
 
 /// What fallible functions of panseal give.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A failure with a code of the system or of the database (errno, SQLite's extended code).

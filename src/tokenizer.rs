@@ -1,19 +1,32 @@
-//! A tokenizer: token scheme + keyring, for one merchant. It picks the epoch and stores nothing.
+//! Token scheme + keyring, for one merchant: it picks the epoch and stores nothing.
+//!
+//! A [`Tokenizer`] makes the tokens that need no vault, of `ff1`, `siv` and `mac`; its keys are in a keyring file. A
+//! vault brings its own keyring and asks for tokens one by one: [`issue`].
+//!
+//! Tokens live as long as their epoch. Whoever may tokenize can confirm a guess at a card number, and with first six
+//! and last four known there are few to guess: `docs/token-schemes.md` has the dangers of each scheme.
 
-use crate::card::Pan;
-use crate::error::Result;
-use crate::keys::Keyring;
+use crate::card::{self, Network, Pan, Separators};
+use crate::error::{Code, Error, Result};
+use crate::keys::file::{KeyringFile, Opened, Stamp};
 use crate::keys::keyring::FINGERPRINT_LEN;
-use crate::scheme::{Scheme, Token};
+use crate::keys::{KeyInfo, KeyKind, Keyring, Purpose, Root};
+use crate::scheme::{BATCH, Ready, SLOTS, Scheme, Token, slot_of};
+use crate::secret::arena::Locked;
+use arc_swap::ArcSwap;
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Token scheme, keyring and merchant, borrowed for one piece of work.
-pub struct Tokenizer<'k> {
-    scheme: Scheme,
-    keyring: &'k Keyring,
-    merchant: &'k str,
-}
+/// The longest merchant, in bytes of UTF-8.
+const MERCHANT_MAX: usize = 64;
 
-/// What a tokenizer makes of a card number.
+/// After so many single calls a thread looks whether the keys were changed by another process. Looking takes about as
+/// long as a few calls do. A prime, so that of handles which are used in turn each has its turn.
+const LOOK_EVERY: u32 = 251;
+
+/// What a vault stores of a card number's token.
 pub struct Issued {
     /// The token.
     pub token: Token,
@@ -23,18 +36,461 @@ pub struct Issued {
     pub fingerprint: [u8; FINGERPRINT_LEN],
 }
 
-impl<'k> Tokenizer<'k> {
-    /// Puts the three together.
-    pub fn new(scheme: Scheme, keyring: &'k Keyring, merchant: &'k str) -> Tokenizer<'k> {
-        Tokenizer { scheme, keyring, merchant }
-    }
+/// Makes a token for a card number that a vault is going to store. `Argument` for a scheme that needs no vault.
+pub fn issue(scheme: Scheme, keyring: &Keyring, merchant: &str, pan: &Pan) -> Result<Issued> {
+    Ok(Issued {
+        token: scheme.draw(pan)?,
+        epoch: keyring.active_epoch()?,
+        fingerprint: keyring.fingerprint(merchant, pan)?,
+    })
+}
 
-    /// Makes a token for a card number under the active epoch.
-    pub fn issue(&self, pan: &Pan) -> Result<Issued> {
-        Ok(Issued {
-            token: self.scheme.draw()?,
-            epoch: self.keyring.active_epoch()?,
-            fingerprint: self.keyring.fingerprint(self.merchant, pan)?,
-        })
+/// How to open a tokenizer.
+#[derive(Clone)]
+pub struct TokenizerOptions<'a> {
+    /// How tokens are made: `ff1:K+L`, `siv`, `siv:letters` or `mac`.
+    pub scheme: Scheme,
+    /// The keyring file.
+    pub keyring: &'a Path,
+    /// Where its root key is.
+    pub root: Root,
+    /// The tenant that the handle works for; empty is one of its own. Up to 64 bytes.
+    pub merchant: &'a str,
+    /// Make the keyring where there is none. Otherwise that is `NotAVault`.
+    pub create: bool,
+    /// The generation that the host has seen last: an older file is `Tampered`. 0: any.
+    pub min_generation: i64,
+}
+
+impl<'a> TokenizerOptions<'a> {
+    /// A tokenizer for merchant "", its keyring not created.
+    pub fn new(scheme: Scheme, keyring: &'a Path, root: Root) -> TokenizerOptions<'a> {
+        TokenizerOptions { scheme, keyring, root, merchant: "", create: false, min_generation: 0 }
     }
 }
+
+/// What the caller knows of the number behind a token. `ff1` has no integrity: a mistyped token leads to a number all
+/// the same, which this may tell from the right one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expect {
+    /// The number's last four digits.
+    pub last4: Option<[u8; 4]>,
+    /// The card's network.
+    pub network: Option<Network>,
+}
+
+impl Expect {
+    fn check(&self, pan: &Pan) -> Result<(), Code> {
+        let last4 = self.last4.is_none_or(|last4| last4 == pan.last4());
+        let network = self.network.is_none_or(|network| network == card::detect(pan.digits()).network);
+        if last4 && network { Ok(()) } else { Err(Code::Token) }
+    }
+}
+
+/// What may be known of a keyring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Grows with every change. A host that remembers it can tell an older copy of the file:
+    /// [`TokenizerOptions::min_generation`].
+    pub generation: i64,
+    /// All epochs, the oldest first.
+    pub epochs: Vec<KeyInfo>,
+}
+
+/// A token scheme and a keyring file, opened for one merchant. Any thread may use it at any time.
+///
+/// A handle that was forked loads its keys again; where the root key cannot be had by then, it answers `Fork`.
+///
+/// What another process changes in the file is noticed with the next token that cannot be read otherwise, at the
+/// beginning of a batch, every few hundred calls, and by [`Tokenizer::refresh`].
+pub struct Tokenizer {
+    scheme: Scheme,
+    merchant: Box<str>,
+    file: KeyringFile,
+    min_generation: i64,
+    /// Without a lock, so that no thread can hold one across a fork.
+    loaded: ArcSwap<Loaded>,
+}
+
+impl Tokenizer {
+    /// Opens a tokenizer, or makes its keyring where `create` says so.
+    ///
+    /// `Argument` for a scheme of the vault, a merchant that is not of its form, or `ff1` with a keyring that was made
+    /// for another scheme and has no slots; `RootKey`, `Callback`; `NotAVault` where no keyring is; `Tampered` for one
+    /// that was changed, or is older than `min_generation`; `SchemaNewer`; `Store`.
+    pub fn open(options: &TokenizerOptions) -> Result<Tokenizer> {
+        let merchant = options.merchant;
+        let plain = merchant.len() <= MERCHANT_MAX && !merchant.chars().any(char::is_control);
+        if options.scheme.needs_vault() || !plain {
+            return Err(Code::Argument.into());
+        }
+        let file = KeyringFile::at(options.keyring)?;
+        if options.create {
+            let slot = needs_slot(options.scheme).then_some(*SLOTS.start());
+            file.create(&options.root, slot, now())?;
+        }
+        let opened = file.open(&options.root, options.min_generation)?;
+        let loaded = Loaded::of(opened, &options.root, options.scheme)?;
+        Ok(Tokenizer {
+            scheme: options.scheme,
+            merchant: merchant.into(),
+            file,
+            min_generation: options.min_generation,
+            loaded: ArcSwap::from_pointee(loaded),
+        })
+    }
+
+    /// The token of a card number under the active epoch.
+    ///
+    /// `ff1` refuses a number with too few hidden digits (`Domain`), without a valid check digit (`Luhn`), of a network
+    /// that asks for none (`Network`), or of a length that its network does not use (`Length`).
+    pub fn tokenize(&self, pan: &Pan) -> Result<Token> {
+        self.look_now_and_then();
+        self.run(|loaded| self.token(loaded, loaded.active(), pan))
+    }
+
+    /// The number of a token.
+    ///
+    /// `Token` for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose number
+    /// is not as expected; `Epoch` where an `ff1` token's epoch is destroyed; `Irreversible` for `mac`.
+    pub fn detokenize(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
+        self.look_now_and_then();
+        self.run(|loaded| {
+            let pan = self.number(loaded, token)?;
+            expect.check(&pan)?;
+            Ok(pan)
+        })
+    }
+
+    /// The tokens of many numbers: `each` gets the place of a number and what became of it, in their order.
+    ///
+    /// An error of the whole call comes of the keyring; rows that `each` has seen by then stand.
+    pub fn tokenize_many<'n>(
+        &self,
+        numbers: impl IntoIterator<Item = &'n [u8]>,
+        separators: Separators,
+        mut each: impl FnMut(usize, Result<Token, Code>),
+    ) -> Result<()> {
+        self.refresh_if_possible();
+        let mut numbers = numbers.into_iter();
+        let mut done = 0;
+        loop {
+            let mut pans = [const { Err(Code::Missing) }; BATCH];
+            let mut count = 0;
+            for (pan, number) in pans.iter_mut().zip(&mut numbers) {
+                *pan = Pan::parse(number, separators);
+                count += 1;
+            }
+            self.run(|loaded| {
+                let active = loaded.active();
+                self.with_ready(loaded, active, |ready| {
+                    ready.tokens(active.slot, &pans[..count], |place, token| each(done + place, token));
+                    Ok(())
+                })
+            })?;
+            done += count;
+            if count < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The numbers of many tokens, each with what is expected of it: [`Tokenizer::tokenize_many`] the other way round.
+    /// `each` gets numbers on loan, so that they need not lie about in a list.
+    pub fn detokenize_many<'t>(
+        &self,
+        tokens: impl IntoIterator<Item = (&'t [u8], Expect)>,
+        mut each: impl FnMut(usize, Result<&Pan, Code>),
+    ) -> Result<()> {
+        self.refresh_if_possible();
+        let mut tokens = tokens.into_iter();
+        let mut done = 0;
+        loop {
+            let mut rows = [(&[][..], Expect::default()); BATCH];
+            let mut pans = [const { Err(Code::Token) }; BATCH];
+            let mut count = 0;
+            for (row, token) in rows.iter_mut().zip(&mut tokens) {
+                *row = token;
+                count += 1;
+            }
+            let texts = rows.map(|(token, _)| token);
+            self.run(|loaded| self.numbers(loaded, &texts[..count], &mut pans[..count]))?;
+            for (place, (pan, (_, expect))) in pans.iter().zip(&rows).take(count).enumerate() {
+                let pan = pan.as_ref().map_err(|code| *code);
+                each(done + place, pan.and_then(|pan| expect.check(pan).map(|()| pan)));
+            }
+            done += count;
+            if count < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The tokens of a card number under all epochs that are not destroyed, the newest first: under one of these names
+    /// it was stored, if it was.
+    pub fn candidates(&self, pan: &Pan) -> Result<Vec<Token>> {
+        self.refresh_if_possible();
+        self.run(|loaded| loaded.live.iter().map(|live| self.token(loaded, live, pan)).collect())
+    }
+
+    /// A token's successor under the active epoch; itself, where that is its own. Replace it before its epoch is
+    /// destroyed.
+    pub fn retokenize(&self, token: &[u8], expect: &Expect) -> Result<Token> {
+        self.tokenize(&self.detokenize(token, expect)?)
+    }
+
+    /// Makes a new epoch and gives its id; the one before is from now on only for the way back. The file is on disk
+    /// before the first token is made under it. `Exhausted` where `ff1` has no slot left.
+    pub fn rotate(&self) -> Result<u32> {
+        self.change(|root, at_least| self.file.rotate(root, at_least, now()))?.keyring.active_epoch()
+    }
+
+    /// Forgets an epoch's key for ever. The tokenizer stores no tokens, so it cannot know whether one is left that needs
+    /// the epoch, or whether some process has not noticed yet that it is no longer active: say so.
+    ///
+    /// `Epoch` where `tokens_are_gone` is false, and for an epoch that is active, destroyed already, or not there.
+    pub fn destroy(&self, epoch: u32, tokens_are_gone: bool) -> Result<()> {
+        if !tokens_are_gone {
+            return Err(Code::Epoch.into());
+        }
+        self.change(|root, at_least| self.file.destroy(root, at_least, epoch)).map(|_| ())
+    }
+
+    /// Lets a destroyed epoch's slot be given to a new one. A token with that slot which still lies about somewhere will
+    /// then lead to somebody else's number, and so will one in a process that has not noticed the change.
+    ///
+    /// `Argument` for a slot that is free, `Epoch` for one of a live epoch.
+    pub fn free_slot(&self, slot: u8) -> Result<()> {
+        self.change(|root, at_least| self.file.free_slot(root, at_least, slot)).map(|_| ())
+    }
+
+    /// Wraps the keyring under another root key, on which this handle goes on. Other handles that have the old one
+    /// answer `RootKey` when they next read the file.
+    pub fn change_root(&self, to: &Root) -> Result<()> {
+        let now = self.loaded.load_full();
+        let opened = self.file.change_root(&now.root, to, self.at_least(&now))?;
+        self.install(Loaded::of(opened, to, self.scheme)?);
+        Ok(())
+    }
+
+    /// The keyring as it is in the file.
+    pub fn status(&self) -> Result<Status> {
+        self.refresh()?;
+        let loaded = self.loaded.load();
+        Ok(Status { generation: loaded.keyring.version(), epochs: loaded.keyring.infos().copied().collect() })
+    }
+
+    /// Reads the file again where it was changed, and says whether it was.
+    pub fn refresh(&self) -> Result<bool> {
+        let loaded = self.loaded.load();
+        if self.file.stamp() == Some(loaded.stamp) {
+            return Ok(false);
+        }
+        self.reload(&loaded).map(|_| true)
+    }
+
+    /// The keys at hand are still good where the file or the root key is out of reach for the moment.
+    fn refresh_if_possible(&self) {
+        let _ = self.refresh();
+    }
+
+    fn look_now_and_then(&self) {
+        thread_local!(static CALLS: Cell<u32> = const { Cell::new(0) });
+        let calls = CALLS.get().wrapping_add(1);
+        CALLS.set(calls);
+        if calls % LOOK_EVERY == 0 {
+            self.refresh_if_possible();
+        }
+    }
+
+    /// Runs `work` with the keys at hand; once more with fresh ones where they turn out to be of no use, be it that
+    /// this is a forked child or that a token is of an epoch that another process has made.
+    fn run<T>(&self, mut work: impl FnMut(&Loaded) -> Result<T>) -> Result<T> {
+        let loaded = self.loaded.load();
+        let error = match work(&loaded) {
+            Err(error) if matches!(error.code(), Code::Fork | Code::Token | Code::Epoch) => error,
+            other => return other,
+        };
+        if error.code() == Code::Fork {
+            let reloaded = self.reload(&loaded);
+            // A root key that is out of reach in the child has its own answer.
+            let lost = |failed: Error| if failed.code() == Code::RootKey { error } else { failed };
+            return work(&*reloaded.map_err(lost)?);
+        }
+        if self.file.stamp() == Some(loaded.stamp) {
+            return Err(error);
+        }
+        work(&*self.reload(&loaded)?)
+    }
+
+    fn reload(&self, loaded: &Loaded) -> Result<Arc<Loaded>> {
+        let opened = self.file.open(&loaded.root, self.at_least(loaded))?;
+        Ok(self.install(Loaded::of(opened, &loaded.root, self.scheme)?))
+    }
+
+    fn change(&self, change: impl FnOnce(&Root, i64) -> Result<Opened>) -> Result<Arc<Loaded>> {
+        let now = self.loaded.load_full();
+        let opened = change(&now.root, self.at_least(&now))?;
+        Ok(self.install(Loaded::of(opened, &now.root, self.scheme)?))
+    }
+
+    /// The file does not grow younger.
+    fn at_least(&self, loaded: &Loaded) -> i64 {
+        self.min_generation.max(loaded.keyring.version())
+    }
+
+    /// Puts keys in the place of older ones; of two threads that read the file at once, the one that is late leaves
+    /// the newer ones.
+    fn install(&self, fresh: Loaded) -> Arc<Loaded> {
+        let fresh = Arc::new(fresh);
+        self.loaded.rcu(|present| {
+            let newer = present.keyring.version() > fresh.keyring.version();
+            Arc::clone(if newer { present } else { &fresh })
+        });
+        fresh
+    }
+
+    fn token(&self, loaded: &Loaded, live: &Live, pan: &Pan) -> Result<Token> {
+        self.with_ready(loaded, live, |ready| ready.token(live.slot, pan))
+    }
+
+    fn number(&self, loaded: &Loaded, token: &[u8]) -> Result<Pan> {
+        if needs_slot(self.scheme) {
+            let live = loaded.of_slot(slot_of(token)?)?;
+            return self.with_ready(loaded, live, |ready| ready.number(token));
+        }
+        let mut outcome = Err(Code::Token.into());
+        for live in &loaded.live {
+            outcome = self.with_ready(loaded, live, |ready| ready.number(token));
+            if !matches!(&outcome, Err(error) if error.code() == Code::Token) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// [`Tokenizer::number`] for up to [`BATCH`] tokens.
+    fn numbers(&self, loaded: &Loaded, tokens: &[&[u8]], out: &mut [Result<Pan, Code>]) -> Result<()> {
+        let mut slots = [0; BATCH];
+        for ((token, out), slot) in tokens.iter().zip(out.iter_mut()).zip(&mut slots) {
+            *out = Err(Code::Token);
+            if needs_slot(self.scheme) {
+                let of_slot = slot_of(token).and_then(|of| loaded.of_slot(of));
+                *slot = of_slot.as_ref().map_or(0, |live| live.slot);
+                *out = Err(of_slot.err().unwrap_or(Code::Token));
+            }
+        }
+        for live in &loaded.live {
+            // What no epoch so far has read; with `ff1`, what carries the slot of this one.
+            let (mut places, mut texts, mut count) = ([0; BATCH], [&[][..]; BATCH], 0);
+            for (place, token) in tokens.iter().enumerate() {
+                let pending =
+                    if needs_slot(self.scheme) { slots[place] == live.slot } else { out[place].is_err() };
+                if pending {
+                    (places[count], texts[count]) = (place, *token);
+                    count += 1;
+                }
+            }
+            let mut numbers = [const { Err(Code::Token) }; BATCH];
+            self.with_ready(loaded, live, |ready| {
+                ready.numbers(&texts[..count], &mut numbers[..count]);
+                Ok(())
+            })?;
+            for (number, place) in numbers.into_iter().zip(places).take(count) {
+                out[place] = number;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lends a scheme's expanded key to `work`: from the arena, or where that is full, made for this one call.
+    fn with_ready<T>(
+        &self,
+        loaded: &Loaded,
+        live: &Live,
+        work: impl FnOnce(&Ready) -> Result<T, Code>,
+    ) -> Result<T> {
+        if let Some(ready) = live.ready.get() {
+            return Ok(ready.with(work)??);
+        }
+        let make = || {
+            let purpose = purpose_of(self.scheme)?;
+            loaded
+                .keyring
+                .with_key(live.epoch, purpose, &self.merchant, |key| Ready::new(self.scheme, key))?
+        };
+        match Locked::new(make) {
+            Ok(ready) => Ok(live.ready.get_or_init(|| ready).with(work)??),
+            Err(full) if full.code() == Code::Limit => Ok(work(&make()?)?),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What was read from the keyring file, and what was made of it.
+struct Loaded {
+    root: Root,
+    keyring: Keyring,
+    stamp: Stamp,
+    /// The epochs that are not destroyed, the newest first.
+    live: Vec<Live>,
+}
+
+/// An epoch in use, and its key for this scheme and merchant once it was needed.
+struct Live {
+    epoch: u32,
+    /// 0: none.
+    slot: u8,
+    ready: OnceLock<Locked<Ready>>,
+}
+
+impl Loaded {
+    fn of(opened: Opened, root: &Root, scheme: Scheme) -> Result<Loaded> {
+        let Opened { keyring, stamp } = opened;
+        let live =
+            |info: &KeyInfo| Live { epoch: info.id, slot: info.slot.unwrap_or(0), ready: OnceLock::new() };
+        let epochs = keyring.infos().filter(|info| info.kind == KeyKind::Epoch && info.is_live());
+        let mut live: Vec<Live> = epochs.map(live).collect();
+        live.sort_by_key(|live| std::cmp::Reverse(live.epoch));
+        // Nothing is ever activated but a new epoch, so the newest is the active one.
+        let newest_is_active = live.first().is_some_and(|live| Ok(live.epoch) == keyring.active_epoch());
+        if !newest_is_active {
+            return Err(Code::Tampered.into());
+        }
+        if needs_slot(scheme) && live.iter().any(|live| live.slot == 0) {
+            return Err(Code::Argument.into());
+        }
+        Ok(Loaded { root: root.clone(), keyring, stamp, live })
+    }
+
+    fn active(&self) -> &Live {
+        &self.live[0]
+    }
+
+    /// `Epoch` for the slot of a destroyed one, `Token` for one that nobody has.
+    fn of_slot(&self, slot: u8) -> Result<&Live, Code> {
+        let is_shut = || self.keyring.infos().any(|info| info.slot == Some(slot));
+        let live = self.live.iter().find(|live| live.slot == slot);
+        live.ok_or_else(|| if is_shut() { Code::Epoch } else { Code::Token })
+    }
+}
+
+fn needs_slot(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Ff1(_))
+}
+
+fn purpose_of(scheme: Scheme) -> Result<Purpose> {
+    match scheme {
+        Scheme::Ff1(_) => Ok(Purpose::Ff1),
+        Scheme::Siv | Scheme::SivLetters => Ok(Purpose::Siv),
+        Scheme::Mac => Ok(Purpose::Mac),
+        _ => Err(Code::Argument.into()),
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod vectors;

@@ -24,6 +24,7 @@ SUITES = {
 }
 
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")
+SCRIPT_COUNT = re.compile(r"^(\d+) passed, (\d+) failed$")
 PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 NOT_RUN = re.compile(r"^not run: (.+)$")
 
@@ -58,7 +59,7 @@ def run(suite: Suite, command: list[str], **env: str) -> None:
         print(line, end="", flush=True)
         count(suite, line.rstrip("\n"))
         last = line if line.strip() else last
-    if command[0].endswith("python"):
+    if "pytest" in command:
         count_pytest(suite, last)
     suite.broken |= process.wait() != 0
     suite.seconds += time.monotonic() - started
@@ -66,7 +67,7 @@ def run(suite: Suite, command: list[str], **env: str) -> None:
 
 def count(suite: Suite, line: str) -> None:
     """Counts what a line of a Rust test says."""
-    if match := CARGO_COUNT.match(line):
+    if match := CARGO_COUNT.match(line) or SCRIPT_COUNT.match(line):
         suite.passed += int(match[1])
         suite.failed += int(match[2])
     elif match := NOT_RUN.match(line):
@@ -108,6 +109,9 @@ def main() -> int:
     if not suite.broken:
         python = str(Path(sys.executable).parent / "python")
         run(suite, [python, "-m", "pytest", "-q", "bindings/python/tests"], PYTHONPATH="bindings/python")
+
+    suites.append(suite := Suite("reading"))
+    run(suite, [sys.executable, "tests/second_reading.py"])
 
     print("\nsuite      passed  failed  seconds")
     for suite in suites:

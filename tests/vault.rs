@@ -445,3 +445,21 @@ fn a_child_whose_root_key_is_gone_says_so() {
     assert_eq!(status, 0);
     assert!(vault.lookup(token.as_bytes()).is_ok(), "the parent has its keys");
 }
+
+#[test]
+fn a_vault_makes_the_tokens_that_need_one_and_no_others() {
+    for scheme in ["siv", "siv:letters", "mac", "ff1:0+4"] {
+        let place = Place::new();
+        let scheme = scheme.parse().unwrap();
+        let opened = place.open_with(|options| OpenOptions { create: true, scheme, ..options });
+        assert_eq!(code(opened), Code::Argument);
+        assert!(!place.db().exists());
+    }
+    for scheme in ["random", "random:uuid"] {
+        let place = Place::new();
+        let scheme = scheme.parse().unwrap();
+        let vault = place.open_with(|options| OpenOptions { create: true, scheme, ..options }).unwrap();
+        let token = token(&vault, VISA);
+        assert_eq!(digits(&vault, &token).unwrap(), b"4242424242424242");
+    }
+}

@@ -11,6 +11,16 @@ pub enum Purpose {
     Seal,
     /// Fingerprints, 'same card?': HMAC-SHA-256. From the index key.
     Fingerprint,
+    /// Tokens of `ff1`: AES-256.
+    Ff1,
+    /// Tokens of `siv`: AES-256-SIV.
+    Siv,
+    /// Tokens of `mac`: HMAC-SHA-256.
+    Mac,
+    /// What stands beside wrapped keys: HMAC-SHA-256.
+    Header,
+    /// Key check values: AES-256-CMAC.
+    Kcv,
 }
 
 impl Purpose {
@@ -18,18 +28,23 @@ impl Purpose {
         match self {
             Purpose::Seal => b"seal",
             Purpose::Fingerprint => b"fingerprint",
+            Purpose::Ff1 => b"ff1",
+            Purpose::Siv => b"siv",
+            Purpose::Mac => b"mac",
+            Purpose::Header => b"header",
+            Purpose::Kcv => b"kcv",
         }
     }
 
     /// The length of the working key in bytes.
     pub fn key_len(self) -> usize {
-        32
+        if self == Purpose::Siv { 64 } else { 32 }
     }
 }
 
 /// Derives a working key into `out`: extract with an empty salt, then expand with
 /// `panseal/v1/` + purpose + 0x00 + merchant as info.
-pub(super) fn derive(from: &[u8], purpose: Purpose, merchant: &str, out: &mut [u8]) -> Result<()> {
+pub(crate) fn derive(from: &[u8], purpose: Purpose, merchant: &str, out: &mut [u8]) -> Result<()> {
     let info: [&[u8]; 4] = [b"panseal/v1/", purpose.label(), &[0], merchant.as_bytes()];
     let too_long = |_| Code::Internal;
     Hkdf::<Sha256>::new(None, from).expand_multi_info(&info, out).map_err(too_long)?;

@@ -1,8 +1,8 @@
-//! The keyring: the epochs and index keys of a vault, unwrapped into the arena, and the working keys made of them.
+//! The keyring: epochs and index keys, unwrapped into the arena, and the working keys made of them.
 
-use super::aead::{self, Aad};
 use super::derive::derive;
-use super::{Purpose, Root};
+use super::wrapped::{KeyInfo, KeyKind, KeyState, WrappedKey, header_mac};
+use super::{Purpose, Root, RootKey};
 use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use crate::secret::arena::KeySlot;
@@ -17,103 +17,15 @@ pub const KEY_LEN: usize = 32;
 pub const FINGERPRINT_LEN: usize = 32;
 
 /// How many working keys are kept; the one used longest ago makes room. They leave most of the arena to epochs.
-const WORKING_MAX: usize = 512;
-const WRAP_FORMAT: u8 = 1;
-
-/// The two kinds of key that the root key wraps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// A data key.
-    Epoch,
-    /// A fingerprint key; its id is its generation.
-    Index,
-}
-
-impl KeyKind {
-    /// The name that stores and associated data use.
-    pub fn name(self) -> &'static str {
-        match self {
-            KeyKind::Epoch => "epoch",
-            KeyKind::Index => "index",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<KeyKind> {
-        [KeyKind::Epoch, KeyKind::Index].into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-/// What a key may still be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyState {
-    /// Seals and opens.
-    Active,
-    /// Only opens what it sealed before.
-    DecryptOnly,
-}
-
-impl KeyState {
-    /// The name that stores use.
-    pub fn name(self) -> &'static str {
-        match self {
-            KeyState::Active => "active",
-            KeyState::DecryptOnly => "decrypt-only",
-        }
-    }
-
-    /// The state of that name.
-    pub fn from_name(name: &str) -> Option<KeyState> {
-        [KeyState::Active, KeyState::DecryptOnly].into_iter().find(|state| state.name() == name)
-    }
-}
-
-/// A key as a store keeps it: wrapped by the root key.
-pub struct WrappedKey {
-    /// Epoch or index.
-    pub kind: KeyKind,
-    /// The epoch's id or the index key's generation; from 1.
-    pub id: u32,
-    /// Active or decrypt-only.
-    pub state: KeyState,
-    /// Format byte, nonce, ciphertext, tag.
-    pub wrapped: Vec<u8>,
-}
-
-impl WrappedKey {
-    /// Makes a new random key, wrapped: AES-256-GCM-SIV under the root key, bound to keyring, kind and id.
-    pub fn generate(root: &KeySlot, keyring: &[u8], kind: KeyKind, id: u32) -> Result<WrappedKey> {
-        let key = KeySlot::fill(KEY_LEN, |out| getrandom::fill(out).map_err(|_| Code::Internal.into()))?;
-        let aad = wrap_aad(keyring, kind, id)?;
-        let mut wrapped = vec![WRAP_FORMAT];
-        root.with(|root| key.with(|key| aead::seal(root, &aad, key, &mut wrapped)))???;
-        Ok(WrappedKey { kind, id, state: KeyState::Active, wrapped })
-    }
-
-    /// `RootKey` when it does not open: the root key is another one, or the entry was changed.
-    fn unwrap(&self, root: &KeySlot, keyring: &[u8]) -> Result<KeySlot> {
-        let Some((&WRAP_FORMAT, sealed)) = self.wrapped.split_first() else {
-            return Err(Code::RootKey.into());
-        };
-        let aad = wrap_aad(keyring, self.kind, self.id)?;
-        KeySlot::fill(KEY_LEN, |out| {
-            root.with(|root| aead::open(root, &aad, sealed, out))?.map_err(|_| Code::RootKey.into())
-        })
-    }
-}
-
-fn wrap_aad(keyring: &[u8], kind: KeyKind, id: u32) -> Result<Aad> {
-    Aad::new("panseal/wrap/1")?.field(keyring)?.field(kind.name().as_bytes())?.number(i64::from(id))
-}
+const WORKING_MAX: usize = 256;
 
 struct Key {
-    kind: KeyKind,
-    id: u32,
-    state: KeyState,
-    slot: KeySlot,
+    info: KeyInfo,
+    /// `None` once it is destroyed.
+    key: Option<KeySlot>,
 }
 
-/// The unwrapped keys of one vault. Any thread may use it at any time.
+/// The unwrapped keys of one vault or keyring file. Any thread may use it at any time.
 pub struct Keyring {
     version: i64,
     keys: Vec<Key>,
@@ -121,41 +33,70 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Unwraps all entries. `version` is the fence's, by which a writer notices that the entries have changed.
+    /// Unwraps a vault's entries. `version` is the fence's, by which a writer notices that the entries have changed.
     ///
-    /// `RootKey` when an entry does not open or no epoch or index key is active.
+    /// `RootKey` when the root key is another one or no epoch or index key is active, `Tampered` when an entry was
+    /// changed.
     pub fn open(root: &Root, keyring: &[u8], version: i64, entries: &[WrappedKey]) -> Result<Keyring> {
-        let root = root.fetch()?;
-        let open = |entry: &WrappedKey| {
-            let slot = entry.unwrap(&root, keyring)?;
-            Ok(Key { kind: entry.kind, id: entry.id, state: entry.state, slot })
-        };
-        let keys = entries.iter().map(open).collect::<Result<Vec<Key>>>()?;
-        let keyring = Keyring { version, keys, working: Mutex::default() };
-        keyring.active(KeyKind::Epoch).and(keyring.active(KeyKind::Index)).map_err(|_| Code::RootKey)?;
+        let keyring = Keyring::unwrap(&root.fetch()?, keyring, version, entries)?;
+        keyring.active(KeyKind::Index).map_err(|_| Code::RootKey)?;
         Ok(keyring)
     }
 
-    /// The fence's version that these keys belong to.
+    /// Unwraps entries, an active epoch among them.
+    pub(super) fn unwrap(
+        root: &RootKey,
+        keyring: &[u8],
+        version: i64,
+        entries: &[WrappedKey],
+    ) -> Result<Keyring> {
+        let unwrap = |entry: &WrappedKey| {
+            let key = entry.info.is_live().then(|| entry.unwrap(root, keyring)).transpose()?;
+            Ok(Key { info: entry.info, key })
+        };
+        let keys = entries.iter().map(unwrap).collect::<Result<Vec<Key>>>()?;
+        let keyring = Keyring { version, keys, working: Mutex::default() };
+        keyring.active(KeyKind::Epoch).map_err(|_| Code::RootKey)?;
+        Ok(keyring)
+    }
+
+    /// The version that these keys belong to: the fence's, or a keyring file's generation.
     pub fn version(&self) -> i64 {
         self.version
     }
 
+    /// What may be known of all keys, destroyed ones too.
+    pub fn infos(&self) -> impl Iterator<Item = &KeyInfo> {
+        self.keys.iter().map(|key| &key.info)
+    }
+
     /// The id of the newest active epoch, under which is sealed.
     pub fn active_epoch(&self) -> Result<u32> {
-        Ok(self.active(KeyKind::Epoch)?.id)
+        Ok(self.active(KeyKind::Epoch)?.info.id)
     }
 
     fn active(&self, kind: KeyKind) -> Result<&Key> {
-        let active = self.keys.iter().filter(|key| key.kind == kind && key.state == KeyState::Active);
-        active.max_by_key(|key| key.id).ok_or_else(|| Error::from(Code::Epoch))
+        let active =
+            self.keys.iter().filter(|key| key.info.kind == kind && key.info.state == KeyState::Active);
+        active.max_by_key(|key| key.info.id).ok_or_else(|| Error::from(Code::Epoch))
     }
 
     /// Lends the sealing key of an epoch and merchant to `work`. `Epoch` when the epoch is not in the keyring.
     pub fn with_seal_key<R>(&self, epoch: u32, merchant: &str, work: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        let key =
-            self.keys.iter().find(|key| key.kind == KeyKind::Epoch && key.id == epoch).ok_or(Code::Epoch)?;
-        self.working_key(key, Purpose::Seal, merchant)?.with(work)
+        self.with_key(epoch, Purpose::Seal, merchant, work)
+    }
+
+    /// Lends a working key of an epoch to `work`. `Epoch` when the epoch is not in the keyring, or is destroyed.
+    pub(crate) fn with_key<R>(
+        &self,
+        epoch: u32,
+        purpose: Purpose,
+        merchant: &str,
+        work: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let of_epoch = |key: &&Key| key.info.kind == KeyKind::Epoch && key.info.id == epoch;
+        let key = self.keys.iter().find(of_epoch).ok_or(Code::Epoch)?;
+        self.working_key(key, purpose, merchant)?.with(work)
     }
 
     /// The fingerprint of a card number within a merchant: HMAC-SHA-256 over its digits, under the active index key.
@@ -171,16 +112,33 @@ impl Keyring {
         Ok(mac.into())
     }
 
+    /// A MAC over what stands beside the keys, under the active epoch.
+    pub(super) fn header_mac(&self, bytes: &[u8]) -> Result<[u8; 32]> {
+        Ok(self.header_mac_over(bytes)?.finalize().into_bytes().into())
+    }
+
+    /// `Tampered` where `mac` is not that of `bytes`.
+    pub(super) fn verify_header(&self, bytes: &[u8], mac: &[u8]) -> Result<()> {
+        self.header_mac_over(bytes)?.verify_slice(mac).map_err(|_| Code::Tampered.into())
+    }
+
+    fn header_mac_over(&self, bytes: &[u8]) -> Result<Hmac<Sha256>> {
+        header_mac(self.active(KeyKind::Epoch)?.key.as_ref().ok_or(Code::Epoch)?, bytes)
+    }
+
     fn working_key(&self, key: &Key, purpose: Purpose, merchant: &str) -> Result<Arc<KeySlot>> {
+        let from = key.key.as_ref().ok_or(Code::Epoch)?;
+        // A forked child leaves here: another thread may have held the lock when it was forked.
+        from.with(|_| ())?;
         // A panic under the lock leaves a map that is whole.
         let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = working.get(key.id, purpose, merchant) {
+        if let Some(slot) = working.get(key.info.id, purpose, merchant) {
             return Ok(slot);
         }
         let slot = KeySlot::fill(purpose.key_len(), |out| {
-            key.slot.with(|from| derive(from, purpose, merchant, out))?
+            from.with(|from| derive(from, purpose, merchant, out))?
         })?;
-        Ok(working.keep(key.id, purpose, merchant, slot))
+        Ok(working.keep(key.info.id, purpose, merchant, slot))
     }
 }
 
@@ -235,7 +193,7 @@ mod tests {
     fn entries(root: &Root) -> Vec<WrappedKey> {
         let root = root.fetch().unwrap();
         [KeyKind::Epoch, KeyKind::Index]
-            .map(|kind| WrappedKey::generate(&root, b"ring", kind, 1).unwrap())
+            .map(|kind| WrappedKey::generate(&root, b"ring", (kind, 1), None, 1_800_000_000).unwrap())
             .into()
     }
 
@@ -245,13 +203,10 @@ mod tests {
         let (_two, other) = self::root();
         let mut entries = entries(&root);
         assert!(Keyring::open(&root, b"ring", 1, &entries).is_ok());
-        for refused in [
-            Keyring::open(&other, b"ring", 1, &entries),
-            Keyring::open(&root, b"gnir", 1, &entries),
-            Keyring::open(&root, b"ring", 1, &entries[..1]),
-        ] {
-            assert_eq!(refused.err().unwrap().code(), Code::RootKey);
-        }
+        let refusal = |root, name, entries| Keyring::open(root, name, 1, entries).err().unwrap().code();
+        assert_eq!(refusal(&other, b"ring", &entries), Code::RootKey);
+        assert_eq!(refusal(&root, b"gnir", &entries), Code::Tampered);
+        assert_eq!(refusal(&root, b"ring", &entries[..1]), Code::RootKey);
         entries.swap(0, 1);
         assert!(Keyring::open(&root, b"ring", 1, &entries).is_ok(), "the order of entries means nothing");
         let wrapped = std::mem::take(&mut entries[0].wrapped);

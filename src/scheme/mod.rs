@@ -1,13 +1,46 @@
-//! Token schemes: how a token is made. A scheme is named by a short string, the same in C, Python and Rust.
+//! Token schemes: how a token is made, given a key. A scheme is named by a short string, the same in C, Python, Rust.
+//!
+//! | string | token | way back | same number, same token |
+//! |---|---|---|---|
+//! | `random` | 24 random bytes, 48 hex digits | by the vault | no |
+//! | `random:uuid` | a UUID of version 4 | by the vault | no |
+//! | `surrogate:K+L` | digits, as many, first K and last L kept | by the vault | no |
+//! | `ff1:K+L` | digits, as many, first K and last L kept | by the key, **unauthenticated** | within an epoch |
+//! | `siv` | AES-256-SIV, 48 hex digits | by the key, authenticated | within an epoch |
+//! | `siv:letters` | the same in letters `a` to `p` | by the key, authenticated | within an epoch |
+//! | `mac` | HMAC-SHA-256, 64 hex digits | none | within an epoch |
+//!
+//! Schemes that give the same token for the same number are an oracle to whoever can ask for tokens: with first six
+//! and last four known, a million guesses find the number.
 
+mod classify;
+mod ff1;
+#[cfg(test)]
+mod ff1_general;
+mod hex;
+mod kept;
+mod mac;
+mod numeric;
 mod random;
+mod ready;
+mod siv;
 mod token;
 
+pub use classify::{Shapes, classify};
+pub use kept::Kept;
+pub(crate) use ready::{Ready, slot_of};
 pub use token::{TOKEN_MAX, Token};
 
+use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use std::fmt;
 use std::str::FromStr;
+
+/// The slots of `ff1`: the Luhn residue of a token, which names its epoch.
+pub const SLOTS: std::ops::RangeInclusive<u8> = 1..=9;
+
+/// How many tokens are made at a time, so that the AES unit's pipeline is full.
+pub(crate) const BATCH: usize = 64;
 
 /// How a token is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,20 +49,34 @@ pub enum Scheme {
     /// `random`: 24 random bytes as 48 lower-case hex digits. Says nothing about the card; only the vault leads back.
     #[default]
     Random,
+    /// `random:uuid`: a random UUID of version 4.
+    RandomUuid,
+    /// `surrogate:K+L`: random digits around the kept ones. Only the vault leads back.
+    Surrogate(Kept),
+    /// `ff1:K+L`: the hidden digits encrypted with FF1. Has no integrity: a mistyped token leads to a wrong number.
+    Ff1(Kept),
+    /// `siv`: AES-256-SIV as hex digits.
+    Siv,
+    /// `siv:letters`: AES-256-SIV as letters.
+    SivLetters,
+    /// `mac`: a keyed hash. Falls with its key.
+    Mac,
 }
 
 impl Scheme {
-    /// The scheme's name, by which it is chosen and stored.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scheme::Random => "random",
-        }
+    /// Whether a vault makes these tokens; the others are a tokenizer's.
+    pub fn needs_vault(self) -> bool {
+        matches!(self, Scheme::Random | Scheme::RandomUuid | Scheme::Surrogate(_))
     }
 
-    /// A new token that does not depend on the card.
-    pub(crate) fn draw(self) -> Result<Token> {
+    /// A new token of a scheme that needs a vault. `Argument` for one that does not, `Domain` where a surrogate would
+    /// keep more than is allowed for a number of this length.
+    pub(crate) fn draw(self, pan: &Pan) -> Result<Token> {
         match self {
-            Scheme::Random => random::draw(),
+            Scheme::Random => random::hex(),
+            Scheme::RandomUuid => random::uuid(),
+            Scheme::Surrogate(kept) => random::surrogate(kept, pan),
+            _ => Err(Code::Argument.into()),
         }
     }
 }
@@ -37,10 +84,23 @@ impl Scheme {
 impl FromStr for Scheme {
     type Err = Error;
 
-    /// `Argument` for a name that is no token scheme.
+    /// `Argument` for a name that is no token scheme; `Domain` for an `ff1:K+L` that no card number has room for: K+L is 4
+    /// at least, and seven digits stay hidden.
     fn from_str(name: &str) -> Result<Scheme> {
-        match name {
-            "random" => Ok(Scheme::Random),
+        match name.split_once(':') {
+            None => match name {
+                "random" => Ok(Scheme::Random),
+                "siv" => Ok(Scheme::Siv),
+                "mac" => Ok(Scheme::Mac),
+                _ => Err(Code::Argument.into()),
+            },
+            Some(("random", "uuid")) => Ok(Scheme::RandomUuid),
+            Some(("siv", "letters")) => Ok(Scheme::SivLetters),
+            Some(("surrogate", kept)) => Ok(Scheme::Surrogate(kept.parse()?)),
+            Some(("ff1", kept)) => {
+                let kept: Kept = kept.parse()?;
+                kept.ff1_lengths().next().map(|_| Scheme::Ff1(kept)).ok_or_else(|| Code::Domain.into())
+            }
             _ => Err(Code::Argument.into()),
         }
     }
@@ -48,6 +108,60 @@ impl FromStr for Scheme {
 
 impl fmt::Display for Scheme {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
+        match self {
+            Scheme::Random => out.write_str("random"),
+            Scheme::RandomUuid => out.write_str("random:uuid"),
+            Scheme::Surrogate(kept) => write!(out, "surrogate:{kept}"),
+            Scheme::Ff1(kept) => write!(out, "ff1:{kept}"),
+            Scheme::Siv => out.write_str("siv"),
+            Scheme::SivLetters => out.write_str("siv:letters"),
+            Scheme::Mac => out.write_str("mac"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_is_known_by_its_name_and_by_no_other() {
+        for name in [
+            "random",
+            "random:uuid",
+            "surrogate:6+4",
+            "surrogate:8+4",
+            "surrogate:0+0",
+            "ff1:0+4",
+            "ff1:6+0",
+            "ff1:8+4",
+            "siv",
+            "siv:letters",
+            "mac",
+        ] {
+            assert_eq!(name.parse::<Scheme>().unwrap().to_string(), name);
+        }
+        for name in [
+            "",
+            "RANDOM",
+            "random:",
+            "uuid",
+            "surrogate",
+            "surrogate:9+4",
+            "surrogate:6+5",
+            "surrogate:6+",
+            "surrogate:06+4",
+            "surrogate:6+4 ",
+            "ff1",
+            "ff1:+4",
+            "siv:hex",
+            "mac:64",
+            "siv\0",
+        ] {
+            assert_eq!(name.parse::<Scheme>().unwrap_err().code(), Code::Argument, "{name}");
+        }
+        for name in ["ff1:0+3", "ff1:0+0"] {
+            assert_eq!(name.parse::<Scheme>().unwrap_err().code(), Code::Domain, "{name}");
+        }
     }
 }

@@ -1,6 +1,8 @@
-//! `random`: 24 random bytes, in hex.
+//! The tokens that do not depend on the card: `random`, `random:uuid`, `surrogate:K+L`.
 
-use super::Token;
+use super::numeric::Digits;
+use super::{Kept, Token};
+use crate::card::Pan;
 use crate::error::{Code, Result};
 
 const LEN: usize = 24;
@@ -8,17 +10,66 @@ const LEN: usize = 24;
 /// From this many decimal digits on, a run inside a token could be taken for a card number by a scanner.
 const CARD_LIKE_RUN: usize = 12;
 
-/// Draws until a token holds no run of digits that looks like a card number: about one draw in twenty does.
-pub(super) fn draw() -> Result<Token> {
+/// 24 random bytes in hex. Draws until there is no run of digits that looks like a card number: about one draw in
+/// twenty has one.
+pub(super) fn hex() -> Result<Token> {
     loop {
-        let mut random = [0; LEN];
-        getrandom::fill(&mut random).map_err(|_| Code::Internal)?;
-        let mut hex = [0; 2 * LEN];
-        base16ct::lower::encode(&random, &mut hex).map_err(|_| Code::Internal)?;
-        if longest_run_of_digits(&hex) < CARD_LIKE_RUN {
-            return Token::parse(&hex);
+        let mut text = [0; 2 * LEN];
+        base16ct::lower::encode(&random::<LEN>()?, &mut text).map_err(|_| Code::Internal)?;
+        if longest_run_of_digits(&text) < CARD_LIKE_RUN {
+            return Token::parse(&text);
         }
     }
+}
+
+/// A UUID of version 4 (RFC 9562), drawn likewise; scanners pass over hyphens, so runs go on behind them.
+pub(super) fn uuid() -> Result<Token> {
+    loop {
+        let mut bytes = random::<16>()?;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let mut digits = [0; 32];
+        base16ct::lower::encode(&bytes, &mut digits).map_err(|_| Code::Internal)?;
+        if longest_run_of_digits(&digits) >= CARD_LIKE_RUN {
+            continue;
+        }
+        let mut text = [b'-'; 36];
+        let places = (0..36).filter(|place| ![8, 13, 18, 23].contains(place));
+        for (place, digit) in places.zip(digits) {
+            text[place] = digit;
+        }
+        return Token::parse(&text);
+    }
+}
+
+/// Random digits in the hidden places of a number, and a random Luhn residue of 1 to 9: no card number of a network
+/// with a check digit. Whoever stores it sees to it that it is not issued twice.
+pub(super) fn surrogate(kept: Kept, pan: &Pan) -> Result<Token> {
+    let hidden = kept.hidden_by_surrogate(pan.len())?;
+    let mut digits = Digits::of(pan.digits()).ok_or(Code::Internal)?;
+    let last = hidden.end - 1;
+    for place in hidden {
+        digits.set(place, below(10)?);
+    }
+    digits.solve(last, 1 + below(9)?);
+    Token::parse(digits.as_bytes())
+}
+
+/// A random number below `end`, each as likely as the other.
+fn below(end: u8) -> Result<u8> {
+    let fair = u8::MAX - u8::MAX % end;
+    loop {
+        let [byte] = random()?;
+        if byte < fair {
+            return Ok(byte % end);
+        }
+    }
+}
+
+fn random<const LEN: usize>() -> Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    getrandom::fill(&mut bytes).map_err(|_| Code::Internal)?;
+    Ok(bytes)
 }
 
 fn longest_run_of_digits(text: &[u8]) -> usize {
@@ -28,19 +79,57 @@ fn longest_run_of_digits(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card::{Separators, residue};
+    use crate::scheme::classify;
     use std::collections::HashSet;
+
+    fn pan(digits: &str) -> Pan {
+        Pan::parse(digits.as_bytes(), Separators::Refused).ok().unwrap()
+    }
 
     #[test]
     fn tokens_are_48_hex_digits_never_alike_and_never_card_like() {
         let mut seen = HashSet::new();
         for _ in 0..20_000 {
-            let token = draw().unwrap();
-            let text = token.as_str();
-            assert_eq!(text.len(), 48);
-            assert!(text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
-            assert!(longest_run_of_digits(text.as_bytes()) < CARD_LIKE_RUN);
+            let token = hex().unwrap();
+            assert!(classify(token.as_str().as_bytes()).hex_token);
+            assert!(longest_run_of_digits(token.as_str().as_bytes()) < CARD_LIKE_RUN);
             assert!(seen.insert(token));
         }
+    }
+
+    #[test]
+    fn uuids_are_version_4_never_alike_and_never_card_like() {
+        let mut seen = HashSet::new();
+        for _ in 0..20_000 {
+            let token = uuid().unwrap();
+            assert!(classify(token.as_str().as_bytes()).uuid, "{token}");
+            assert!(longest_run_of_digits(token.as_str().replace('-', "").as_bytes()) < CARD_LIKE_RUN);
+            assert!(seen.insert(token));
+        }
+    }
+
+    #[test]
+    fn a_surrogate_keeps_what_it_should_and_is_no_card_number() {
+        let card = pan("4242424242424242");
+        let mut residues = HashSet::new();
+        for _ in 0..2_000 {
+            let token = surrogate("6+4".parse().unwrap(), &card).unwrap();
+            let text = token.as_str();
+            assert_eq!((text.len(), &text[..6], &text[12..]), (16, "424242", "4242"));
+            residues.insert(residue(text.as_bytes()).unwrap());
+        }
+        assert_eq!(residues, (1..=9).collect());
+    }
+
+    #[test]
+    fn a_surrogate_keeps_no_more_than_the_length_allows() {
+        let refused = |kept: &str, digits: &str| surrogate(kept.parse().unwrap(), &pan(digits)).err();
+        assert!(refused("8+4", "4242424242424242").is_none());
+        assert_eq!(refused("7+4", "378282246310005").unwrap().code(), Code::Domain);
+        assert!(refused("6+4", "378282246310005").is_none());
+        assert_eq!(refused("6+4", "4222222222222").unwrap().code(), Code::Domain);
+        assert!(refused("0+4", "4222222222222").is_none());
     }
 
     #[test]

@@ -25,6 +25,14 @@ impl Token {
         Ok(Token { len: text.len() as u8, bytes })
     }
 
+    /// A token that was made here, of `len` visible characters with zeros behind them.
+    pub(super) fn of_visible(bytes: [u8; TOKEN_MAX], len: usize) -> Token {
+        debug_assert!(
+            bytes[..len].iter().all(u8::is_ascii_graphic) && bytes[len..].iter().all(|byte| *byte == 0)
+        );
+        Token { len: len as u8, bytes }
+    }
+
     /// The token's text.
     pub fn as_str(&self) -> &str {
         // Only ASCII gets in.

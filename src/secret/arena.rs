@@ -5,34 +5,44 @@
 //! ([`Code::Fork`]) and never takes the zeros for a key. It stays below 64 KiB, the lock limit of small systems.
 
 use crate::error::{Code, Error, Result};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroize;
 
-/// The longest key that a slot takes, in bytes.
+/// The longest key that a [`KeySlot`] takes, in bytes.
 pub const KEY_MAX: usize = 64;
 
 const ARENA_BYTES: usize = 60 * 1024;
-const SLOTS: usize = ARENA_BYTES / size_of::<Cell>();
-const WORDS: usize = SLOTS.div_ceil(64);
 const CANARY: u64 = 0x7061_6e73_6561_6c21;
+/// Where a cell's content begins: behind the canary, and where the widest content may begin.
+const CONTENT: usize = 16;
 
-#[repr(C)]
-struct Cell {
-    canary: AtomicU64,
-    key: [u8; KEY_MAX],
+/// Cells of one size, side by side in the arena.
+struct Class {
+    start: usize,
+    cell: usize,
+    count: usize,
 }
 
+/// For keys, and for keys that were made ready to use: expanded, they are many times as large.
+const SMALL: Class = Class { start: 0, cell: CONTENT + KEY_MAX, count: 358 };
+const LARGE: Class = Class { start: SMALL.cell * SMALL.count, cell: 2048, count: 16 };
+const CELLS: usize = SMALL.count + LARGE.count;
+const WORDS: usize = CELLS.div_ceil(64);
+const _: () = assert!(LARGE.start + LARGE.cell * LARGE.count <= ARENA_BYTES && LARGE.start % CONTENT == 0);
+
 struct Arena {
-    cells: NonNull<Cell>,
-    /// A set bit is a slot in use. Without a lock, so that no thread can hold one across a fork.
+    memory: NonNull<u8>,
+    /// A set bit is a cell in use. Without a lock, so that no thread can hold one across a fork.
     used: [AtomicU64; WORDS],
     locked: bool,
 }
 
-// SAFETY: a cell is written only by the one that took its bit, before it hands out the `KeySlot` and when that
-// is dropped; in between it is only read.
+// SAFETY: a cell is written only by the one that took its bit, before it hands it out and when it is dropped; in
+// between it is only read.
 unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
@@ -75,48 +85,88 @@ impl Arena {
 
     #[cfg(not(unix))]
     fn map() -> Option<Arena> {
-        let cells = Box::leak(vec![0u64; ARENA_BYTES / 8].into_boxed_slice());
-        Some(Arena::over(NonNull::from(cells).cast(), false))
+        let memory = Box::leak(vec![0u128; ARENA_BYTES / 16].into_boxed_slice());
+        Some(Arena::over(NonNull::from(memory).cast(), false))
     }
 
-    fn over(cells: NonNull<Cell>, locked: bool) -> Arena {
-        Arena { cells, used: [const { AtomicU64::new(0) }; WORDS], locked }
+    fn over(memory: NonNull<u8>, locked: bool) -> Arena {
+        Arena { memory, used: [const { AtomicU64::new(0) }; WORDS], locked }
     }
 
-    fn take(&self) -> Option<usize> {
-        for (place, word) in self.used.iter().enumerate() {
-            let mut bits = word.load(Ordering::Relaxed);
-            while bits != u64::MAX {
-                let bit = bits.trailing_ones() as usize;
-                let slot = place * 64 + bit;
-                if slot >= SLOTS {
-                    return None;
-                }
-                match word.compare_exchange_weak(bits, bits | 1 << bit, Ordering::Acquire, Ordering::Relaxed)
-                {
-                    Ok(_) => return Some(slot),
-                    Err(now) => bits = now,
-                }
-            }
-        }
-        None
+    /// Takes a free cell among these.
+    fn take(&self, cells: std::ops::Range<usize>) -> Option<usize> {
+        cells.into_iter().find(|cell| {
+            let bit = 1 << (cell % 64);
+            let word = &self.used[cell / 64];
+            word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Acquire) & bit == 0
+        })
     }
 
-    fn give_back(&self, slot: usize) {
-        self.used[slot / 64].fetch_and(!(1 << (slot % 64)), Ordering::Release);
+    fn give_back(&self, cell: usize) {
+        self.used[cell / 64].fetch_and(!(1 << (cell % 64)), Ordering::Release);
+    }
+}
+
+/// A cell of the arena that is ours; wiped and given back when dropped.
+struct Cell {
+    arena: &'static Arena,
+    number: usize,
+}
+
+impl Cell {
+    /// A cell whose content has room for `size` bytes. `Limit` when there is none left or memory cannot be mapped.
+    fn take(size: usize) -> Result<Cell> {
+        let arena = arena()?;
+        let cells = if size <= KEY_MAX { 0..SMALL.count } else { SMALL.count..CELLS };
+        let number = arena.take(cells).ok_or(Code::Limit)?;
+        Ok(Cell { arena, number })
     }
 
-    fn cell(&self, slot: usize) -> *mut Cell {
-        assert!(slot < SLOTS, "a slot lies inside the arena");
-        // SAFETY: the mapping holds SLOTS cells.
-        unsafe { self.cells.as_ptr().add(slot) }
+    fn place(&self) -> (*mut u8, usize) {
+        let (class, number) =
+            if self.number < SMALL.count { (SMALL, self.number) } else { (LARGE, self.number - SMALL.count) };
+        // SAFETY: the classes lie inside the mapping, and the number inside its class.
+        (unsafe { self.arena.memory.as_ptr().add(class.start + number * class.cell) }, class.cell)
+    }
+
+    fn content(&self) -> *mut u8 {
+        // SAFETY: a cell is longer than that.
+        unsafe { self.place().0.add(CONTENT) }
+    }
+
+    /// Zero in a forked child: the kernel has wiped the arena there.
+    fn canary(&self) -> &AtomicU64 {
+        // SAFETY: the first word of a cell, aligned, for as long as the process lives.
+        unsafe { AtomicU64::from_ptr(self.place().0.cast()) }
+    }
+
+    /// From now on the content may be read.
+    fn seal(&self) {
+        self.canary().store(CANARY, Ordering::Release);
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.canary().load(Ordering::Acquire) == CANARY
+    }
+
+    /// `Fork` in a child of the process that filled the cell.
+    fn refuse_forked(&self) -> Result<()> {
+        if self.is_sealed() { Ok(()) } else { Err(Code::Fork.into()) }
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        let (place, size) = self.place();
+        // SAFETY: we are the last to hold the cell.
+        unsafe { std::slice::from_raw_parts_mut(place.cast::<MaybeUninit<u8>>(), size) }.zeroize();
+        self.arena.give_back(self.number);
     }
 }
 
 /// A key of up to [`KEY_MAX`] bytes in the arena; wiped when dropped.
 pub struct KeySlot {
-    arena: &'static Arena,
-    slot: usize,
+    cell: Cell,
     len: usize,
 }
 
@@ -129,34 +179,57 @@ impl KeySlot {
         if len > KEY_MAX {
             return Err(Code::Argument.into());
         }
-        let arena = arena()?;
-        let slot = arena.take().ok_or(Code::Limit)?;
-        let key = KeySlot { arena, slot, len };
-        // SAFETY: the slot's bit is ours alone and `key` has been given to nobody yet.
-        let cell = unsafe { &mut *arena.cell(slot) };
-        fill(&mut cell.key[..len])?;
-        cell.canary.store(CANARY, Ordering::Release);
-        Ok(key)
+        let cell = Cell::take(len)?;
+        // SAFETY: the cell is ours alone and has been zeroed, by the kernel or by the last who had it.
+        fill(unsafe { std::slice::from_raw_parts_mut(cell.content(), len) })?;
+        cell.seal();
+        Ok(KeySlot { cell, len })
     }
 
     /// Lends the key to `work`; `Fork` in a child of the process that filled it.
     pub fn with<R>(&self, work: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        // SAFETY: nobody writes to a filled cell before `drop`, which needs the slot by value.
-        let cell = unsafe { &*self.arena.cell(self.slot) };
-        if cell.canary.load(Ordering::Acquire) != CANARY {
-            return Err(Code::Fork.into());
-        }
-        Ok(work(&cell.key[..self.len]))
+        self.cell.refuse_forked()?;
+        // SAFETY: nobody writes to a sealed cell before it is dropped.
+        Ok(work(unsafe { std::slice::from_raw_parts(self.cell.content(), self.len) }))
     }
 }
 
-impl Drop for KeySlot {
+/// A value in the arena, such as an expanded key; dropped and wiped in its place.
+///
+/// There are few places: whoever can do without one should, on [`Code::Limit`].
+pub struct Locked<T> {
+    cell: Cell,
+    value: PhantomData<T>,
+}
+
+impl<T: Send + Sync> Locked<T> {
+    const FITS: () = assert!(size_of::<T>() <= LARGE.cell - CONTENT && align_of::<T>() <= CONTENT);
+
+    /// Takes a place and moves what `make` gives into it.
+    pub fn new(make: impl FnOnce() -> Result<T>) -> Result<Locked<T>> {
+        let () = Self::FITS;
+        let cell = Cell::take(size_of::<T>())?;
+        let value = make()?;
+        // SAFETY: the cell is ours alone, and large and aligned enough.
+        unsafe { cell.content().cast::<T>().write(value) };
+        cell.seal();
+        Ok(Locked { cell, value: PhantomData })
+    }
+
+    /// Lends the value to `work`; `Fork` in a child of the process that made it.
+    pub fn with<R>(&self, work: impl FnOnce(&T) -> R) -> Result<R> {
+        self.cell.refuse_forked()?;
+        // SAFETY: a sealed cell holds a `T`, which nobody changes before it is dropped.
+        Ok(work(unsafe { &*self.cell.content().cast::<T>() }))
+    }
+}
+
+impl<T> Drop for Locked<T> {
     fn drop(&mut self) {
-        // SAFETY: we are the last to hold the slot.
-        let cell = unsafe { &mut *self.arena.cell(self.slot) };
-        cell.key.zeroize();
-        cell.canary.store(0, Ordering::Relaxed);
-        self.arena.give_back(self.slot);
+        if self.cell.is_sealed() {
+            // SAFETY: as above, and for the last time. In a forked child there is nothing left to drop.
+            unsafe { self.cell.content().cast::<T>().drop_in_place() };
+        }
     }
 }
 
@@ -188,10 +261,31 @@ mod tests {
     fn a_key_is_read_back_and_its_slot_is_wiped_when_it_goes() {
         let slot = key(7);
         assert_eq!(slot.with(|key| key.to_vec()).unwrap(), vec![7; 32]);
-        let cell = slot.arena.cell(slot.slot);
+        let content = slot.cell.content();
         drop(slot);
-        // Another test may have taken the slot meanwhile, but never with this byte.
-        assert!(unsafe { (*cell).key }.iter().all(|byte| *byte != 7));
+        // SAFETY: the arena stays. Another test may have taken the cell meanwhile, but never with this byte.
+        assert!(unsafe { std::slice::from_raw_parts(content, KEY_MAX) }.iter().all(|byte| *byte != 7));
+    }
+
+    #[test]
+    fn a_value_is_dropped_and_wiped_in_its_place() {
+        struct Noisy([u8; 900], #[allow(dead_code, reason = "its drop counts")] std::sync::Arc<()>);
+        let (witness, count) = (std::sync::Arc::new(()), std::sync::Arc::strong_count);
+        let locked = Locked::new(|| Ok(Noisy([0x5c; 900], witness.clone()))).unwrap();
+        assert_eq!((locked.with(|noisy| noisy.0[899]).unwrap(), count(&witness)), (0x5c, 2));
+        let content = locked.cell.content();
+        drop(locked);
+        assert_eq!(count(&witness), 1);
+        // SAFETY: as above.
+        assert!(unsafe { std::slice::from_raw_parts(content, 900) }.iter().all(|byte| *byte != 0x5c));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_made_gives_its_slot_back() {
+        for _ in 0..2 * SMALL.count {
+            let failed = KeySlot::fill(8, |_| Err(Code::Internal.into()));
+            assert_eq!(failed.err().unwrap().code(), Code::Internal);
+        }
     }
 
     #[test]

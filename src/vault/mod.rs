@@ -14,7 +14,7 @@ use crate::card::{Card, Pan};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, Keyring, Root, WrappedKey};
 use crate::scheme::{Scheme, Token};
-use crate::tokenizer::{Issued, Tokenizer};
+use crate::tokenizer::{self, Issued};
 use seal::Sealer;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -88,13 +88,15 @@ impl Vault {
     /// Opens a vault, or makes one where `create` says so. The root key is fetched first: if it cannot be had, no
     /// file is made.
     ///
-    /// `Argument` for a URL, merchant or actor that is not of its form; `RootKey`; `NotAVault` where none is or
+    /// `Argument` for a URL, merchant or actor that is not of its form, or a token scheme of the
+    /// [`Tokenizer`](crate::tokenizer::Tokenizer); `RootKey`; `NotAVault` where none is or
     /// the file is something else, which is then left as it is; `SchemaNewer`; `Store` and `Busy`.
     pub fn open(options: &OpenOptions) -> Result<Vault> {
         let path =
             options.url.strip_prefix("sqlite:").filter(|path| is_plain_path(path)).ok_or(Code::Argument)?;
         check_id(options.merchant)?;
         check_id(options.actor)?;
+        check_scheme(options.scheme)?;
         let root = Root::parse(options.root)?;
         root.fetch()?;
         let _no_fork = fork::enter();
@@ -134,7 +136,7 @@ impl Vault {
     pub fn tokenize(&self, card: &Card, customer: &str) -> Result<Instrument> {
         check_id(customer)?;
         self.work(|keyring, now| {
-            let issued = Tokenizer::new(self.scheme, keyring, &self.merchant).issue(card.number())?;
+            let issued = tokenizer::issue(self.scheme, keyring, &self.merchant, card.number())?;
             let sealer = Sealer::new(keyring, &self.merchant);
             let mut fresh = self.new_card(&sealer, issued.epoch, card)?;
             let mut instrument = new_instrument(&issued, card, customer, now);
@@ -333,7 +335,7 @@ fn first_keys(rows: &dyn Rows, root: &Root) -> Result<()> {
     let root = root.fetch()?;
     rows.insert_fence(&fence)?;
     for kind in [KeyKind::Epoch, KeyKind::Index] {
-        rows.insert_key(&WrappedKey::generate(&root, &fence.vault, kind, 1)?, now())?;
+        rows.insert_key(&WrappedKey::generate(&root, &fence.vault, (kind, 1), None, now())?)?;
     }
     Ok(())
 }
@@ -378,6 +380,15 @@ fn ascii(digits: &[u8]) -> String {
 
 fn is_plain_path(path: &str) -> bool {
     !path.is_empty() && !path.contains('\0')
+}
+
+/// Surrogates are not made yet: a vault must see to it that none is issued twice, not even after a purge.
+fn check_scheme(scheme: Scheme) -> Result<()> {
+    match scheme {
+        Scheme::Surrogate(_) => Err(Code::Unsupported.into()),
+        scheme if scheme.needs_vault() => Ok(()),
+        _ => Err(Code::Argument.into()),
+    }
 }
 
 fn check_id(id: &str) -> Result<()> {

@@ -36,7 +36,7 @@ pub trait Rows {
     /// The fence and the first keys of a new vault.
     fn insert_fence(&self, fence: &Fence) -> Result<()>;
     /// A new key.
-    fn insert_key(&self, key: &WrappedKey, created_at: i64) -> Result<()>;
+    fn insert_key(&self, key: &WrappedKey) -> Result<()>;
 
     /// The card of a fingerprint.
     fn card_by_fingerprint(&self, merchant: &str, fingerprint: &[u8]) -> Result<Option<CardRow>>;

@@ -3,7 +3,7 @@
 use super::open_files::Mark;
 use super::{AuditLine, CardRow, Fence, ID_LEN, InstrumentRow, Rows, Store, Work};
 use crate::error::{Code, Error, Result};
-use crate::keys::{KeyKind, KeyState, WrappedKey};
+use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
 use crate::scheme::Token;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use std::io::Read;
@@ -19,8 +19,9 @@ const SCHEMA_VERSION: i32 = 1;
 const SCHEMA: &str = "
     create table fence (id integer primary key check (id = 1), vault blob not null, version integer not null) strict;
     create table epoch (
-        kind text not null, id integer not null, state text not null, wrapped blob not null,
-        created_at integer not null, primary key (kind, id)) strict, without rowid;
+        kind text not null, id integer not null, state text not null, check_value blob not null,
+        created_at integer not null, retired_at integer not null, wrapped blob not null,
+        primary key (kind, id)) strict, without rowid;
     create table card (
         id blob primary key, merchant text not null, network text not null, iin text not null, last4 text not null,
         pan blob not null) strict, without rowid;
@@ -246,18 +247,12 @@ impl Rows for SqliteRows<'_> {
     fn keys(&self) -> Result<Vec<WrappedKey>> {
         let mut query = self
             .0
-            .prepare_cached("select kind, id, state, wrapped from epoch order by kind, id")
+            .prepare_cached(
+                "select kind, id, state, check_value, created_at, retired_at, wrapped from epoch order by kind, id",
+            )
             .map_err(failed)?;
-        let rows = query.query_map([], |row| {
-            let (kind, state) = (row.get::<_, String>(0)?, row.get::<_, String>(2)?);
-            Ok((KeyKind::from_name(&kind), row.get(1)?, KeyState::from_name(&state), row.get(3)?))
-        });
-        rows.map_err(failed)?
-            .map(|row| match row.map_err(failed)? {
-                (Some(kind), id, Some(state), wrapped) => Ok(WrappedKey { kind, id, state, wrapped }),
-                _ => Err(Code::Tampered.into()),
-            })
-            .collect()
+        let rows = query.query_map([], key_row).map_err(failed)?;
+        rows.map(|row| row.map_err(failed)?.ok_or_else(|| Code::Tampered.into())).collect()
     }
 
     fn insert_fence(&self, fence: &Fence) -> Result<()> {
@@ -267,10 +262,20 @@ impl Rows for SqliteRows<'_> {
         )
     }
 
-    fn insert_key(&self, key: &WrappedKey, created_at: i64) -> Result<()> {
+    fn insert_key(&self, key: &WrappedKey) -> Result<()> {
+        let WrappedKey { info, wrapped } = key;
         self.insert(
-            "insert into epoch (kind, id, state, wrapped, created_at) values (?1, ?2, ?3, ?4, ?5)",
-            params![key.kind.name(), key.id, key.state.name(), key.wrapped, created_at],
+            "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                info.kind.name(),
+                info.id,
+                info.state.name(),
+                info.check.as_bytes(),
+                info.created_at,
+                info.retired_at,
+                wrapped
+            ],
         )
     }
 
@@ -351,6 +356,18 @@ impl Rows for SqliteRows<'_> {
             params![id, line.at, merchant, line.actor, line.action, line.token.as_str(), line.reason],
         )
     }
+}
+
+/// A key's columns; `None` where one of them says what no key has.
+fn key_row(row: &Row<'_>) -> rusqlite::Result<Option<WrappedKey>> {
+    let (kind, state, check) =
+        (row.get::<_, String>(0)?, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?);
+    let known = (KeyKind::from_name(&kind), KeyState::from_name(&state), CheckValue::from_bytes(&check));
+    let (Some(kind), Some(state), Some(check)) = known else { return Ok(None) };
+    // A vault makes no `ff1` tokens, so its epochs have no slots.
+    let (id, created_at, retired_at) = (row.get(1)?, row.get(4)?, row.get(5)?);
+    let info = KeyInfo { kind, id, state, slot: None, check, created_at, retired_at };
+    Ok(Some(WrappedKey { info, wrapped: row.get(6)? }))
 }
 
 /// Reads the card's columns, which begin at `at`.

@@ -23,8 +23,10 @@ fuzz_target!(|input: &[u8]| {
             need_expiry: flags & 4 != 0,
             need_cvv: flags & 8 != 0,
             known_network: flags & 16 != 0,
+            strict_networks: flags & 64 != 0,
             horizon_years: (flags & 32 != 0).then_some(u16::from(horizon)),
             name_max: usize::from(name_max),
+            ..Rules::default()
         },
     };
     match check(&card) {

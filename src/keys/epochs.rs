@@ -1,0 +1,68 @@
+//! The life of epochs: a new one when keys are rotated, the old ones decrypt-only, and gone one day.
+//!
+//! These functions change entries in memory; whoever stores them makes the change durable before it is used.
+
+use super::root::RootKey;
+use super::wrapped::{KeyKind, KeyState, WrappedKey};
+use crate::error::{Code, Result};
+
+/// The slots that epochs can have.
+pub(super) const SLOTS: std::ops::RangeInclusive<u8> = 1..=9;
+
+/// Adds a new active epoch and retires the active ones; its id is given back.
+///
+/// Where the active epoch has a slot, so has the new one: the next free one, beginning again behind 9, so that a slot
+/// that was freed is used again as late as can be. `Exhausted` when none is free.
+pub fn rotate(entries: &mut Vec<WrappedKey>, root: &RootKey, keyring: &[u8], now: i64) -> Result<u32> {
+    let newest = epochs(entries).max_by_key(|entry| entry.info.id).ok_or(Code::Epoch)?.info;
+    let active = epochs(entries).filter(|entry| entry.info.state == KeyState::Active);
+    let active = active.max_by_key(|entry| entry.info.id).ok_or(Code::Epoch)?.info;
+    let slot = active.slot.map(|slot| free_slot_after(entries, slot)).transpose()?;
+    let id = newest.id.checked_add(1).ok_or(Code::Exhausted)?;
+    let fresh = WrappedKey::generate(root, keyring, (KeyKind::Epoch, id), slot, now)?;
+    for entry in entries.iter_mut().filter(|entry| entry.info.kind == KeyKind::Epoch) {
+        if entry.info.state == KeyState::Active {
+            (entry.info.state, entry.info.retired_at) = (KeyState::DecryptOnly, now);
+        }
+    }
+    entries.push(fresh);
+    Ok(id)
+}
+
+/// Forgets an epoch's key. Its slot stays shut, or old tokens would decode into other people's cards. `Epoch` for the
+/// active one, one that is destroyed already, and one that is not there.
+pub fn destroy(entries: &mut [WrappedKey], epoch: u32) -> Result<()> {
+    let old = |entry: &&mut WrappedKey| {
+        let info = &entry.info;
+        info.kind == KeyKind::Epoch && info.id == epoch && info.state == KeyState::DecryptOnly
+    };
+    let entry = entries.iter_mut().find(old).ok_or(Code::Epoch)?;
+    entry.info.state = KeyState::Destroyed;
+    entry.wrapped = Vec::new();
+    Ok(())
+}
+
+/// Opens the slot of a destroyed epoch for a new one: no token with that residue may be left anywhere. `Argument`
+/// where no epoch holds it, `Epoch` where a live one does.
+pub fn free_slot(entries: &mut [WrappedKey], slot: u8) -> Result<()> {
+    let holder = entries.iter_mut().find(|entry| entry.info.slot == Some(slot)).ok_or(Code::Argument)?;
+    if holder.info.is_live() {
+        return Err(Code::Epoch.into());
+    }
+    holder.info.slot = None;
+    Ok(())
+}
+
+/// Wraps all keys anew under another root key; the keys stay what they are.
+pub fn rewrap(entries: &mut [WrappedKey], from: &RootKey, to: &RootKey, keyring: &[u8]) -> Result<()> {
+    entries.iter_mut().try_for_each(|entry| entry.rewrap(from, to, keyring))
+}
+
+fn epochs(entries: &[WrappedKey]) -> impl Iterator<Item = &WrappedKey> {
+    entries.iter().filter(|entry| entry.info.kind == KeyKind::Epoch)
+}
+
+fn free_slot_after(entries: &[WrappedKey], slot: u8) -> Result<u8> {
+    let taken = |slot: u8| entries.iter().any(|entry| entry.info.slot == Some(slot));
+    (slot + 1..=*SLOTS.end()).chain(SLOTS).find(|slot| !taken(*slot)).ok_or_else(|| Code::Exhausted.into())
+}

@@ -1,0 +1,244 @@
+//! FF1 (NIST SP 800-38G) for card numbers: radix 10, AES-256, a tweak of 12 bytes, integers of 64 bits.
+//!
+//! With that tweak and halves of at most seven digits each round's input to the PRF is P and one more block. P
+//! depends on the length alone, so its encryption is kept with the key, and a message costs ten AES blocks.
+
+use super::BATCH;
+use aes::Aes256Enc;
+use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use zeroize::Zeroize;
+
+/// Length of the tweak, in bytes.
+pub(super) const TWEAK_LEN: usize = 12;
+/// The fewest digits: NIST SP 800-38G r1 asks for a domain of at least a million.
+pub(super) const MIN_DIGITS: usize = 6;
+/// The most digits: with 15, a half would have eight digits and a round two blocks.
+pub(super) const MAX_DIGITS: usize = 14;
+
+pub(super) const ROUNDS: u8 = 10;
+const LENGTHS: usize = MAX_DIGITS - MIN_DIGITS + 1;
+
+type Block = Array<u8, aes::cipher::consts::U16>;
+
+/// A key, expanded, with the encrypted head of each message length.
+pub(super) struct Ff1Key {
+    aes: Aes256Enc,
+    heads: [[u8; 16]; LENGTHS],
+}
+
+/// A message: `digits` decimal digits with this value, and its tweak.
+#[derive(Clone, Copy)]
+pub(super) struct Message {
+    pub value: u64,
+    pub digits: usize,
+    pub tweak: [u8; TWEAK_LEN],
+}
+
+impl Message {
+    /// For a lane of a batch that has nothing to do.
+    pub(super) const IDLE: Message = Message { value: 0, digits: MIN_DIGITS, tweak: [0; TWEAK_LEN] };
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Direction {
+    Encrypt,
+    Decrypt,
+}
+
+impl Direction {
+    /// Decryption goes through the rounds backwards.
+    fn round(self, step: u8) -> u8 {
+        if self == Direction::Encrypt { step } else { ROUNDS - 1 - step }
+    }
+}
+
+impl Ff1Key {
+    pub(super) fn new(key: &[u8; 32]) -> Ff1Key {
+        let aes = Aes256Enc::new(key.into());
+        let mut heads = [[0; 16]; LENGTHS];
+        for (place, head) in heads.iter_mut().enumerate() {
+            let digits = MIN_DIGITS + place;
+            let mut block: Block = head_block(10, digits / 2, digits, TWEAK_LEN).into();
+            aes.encrypt_block(&mut block);
+            *head = block.into();
+        }
+        Ff1Key { aes, heads }
+    }
+
+    /// The value that one message becomes, of as many digits. `digits` is within the limits and `value` has no more.
+    pub(super) fn run(&self, direction: Direction, message: &Message) -> u64 {
+        let mut lane = Lane::new(self, message);
+        for step in 0..ROUNDS {
+            let round = direction.round(step);
+            let mut block = lane.input(round, direction);
+            self.aes.encrypt_block(&mut block);
+            lane.take(round, direction, &block);
+        }
+        lane.finish()
+    }
+
+    /// [`Ff1Key::run`] for many messages: independent ones go through the AES unit together.
+    pub(super) fn run_many(&self, direction: Direction, messages: &mut [Message]) {
+        for group in messages.chunks_mut(BATCH) {
+            // Each direction gets a loop of its own, without a choice for each lane and round.
+            match direction {
+                Direction::Encrypt => self.run_group(Direction::Encrypt, group),
+                Direction::Decrypt => self.run_group(Direction::Decrypt, group),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn run_group(&self, direction: Direction, group: &mut [Message]) {
+        let mut blocks = [Block::default(); BATCH];
+        let mut lanes = [const { Lane::IDLE }; BATCH];
+        let (blocks, lanes) = (&mut blocks[..group.len()], &mut lanes[..group.len()]);
+        for (lane, message) in lanes.iter_mut().zip(group.iter()) {
+            *lane = Lane::new(self, message);
+        }
+        for step in 0..ROUNDS {
+            let round = direction.round(step);
+            for (lane, block) in lanes.iter().zip(blocks.iter_mut()) {
+                *block = lane.input(round, direction);
+            }
+            self.aes.encrypt_blocks(blocks);
+            for (lane, block) in lanes.iter_mut().zip(blocks.iter()) {
+                lane.take(round, direction, block);
+            }
+        }
+        for (lane, message) in lanes.iter_mut().zip(group) {
+            message.value = lane.finish();
+        }
+    }
+}
+
+/// 10^k, and what it takes to divide by it without a division: those of processors take their time, and not always
+/// the same.
+#[derive(Clone, Copy)]
+struct Modulus {
+    value: u64,
+    reciprocal: u64,
+}
+
+impl Modulus {
+    const OF_DIGITS: [Modulus; MAX_DIGITS / 2 + 1] = {
+        let mut all = [Modulus { value: 1, reciprocal: 0 }; MAX_DIGITS / 2 + 1];
+        let mut digits = 1;
+        while digits < all.len() {
+            let value = 10 * all[digits - 1].value;
+            all[digits] = Modulus { value, reciprocal: u64::MAX / value };
+            digits += 1;
+        }
+        all
+    };
+
+    /// `number` mod 10^k. The estimated quotient is right or one too small.
+    fn remainder(self, number: u64) -> u64 {
+        let quotient = ((u128::from(number) * u128::from(self.reciprocal)) >> 64) as u64;
+        self.reduced(number - quotient * self.value)
+    }
+
+    /// `number` mod 10^k, of a number below twice that.
+    fn reduced(self, number: u64) -> u64 {
+        number - if number >= self.value { self.value } else { 0 }
+    }
+}
+
+/// One message under way.
+struct Lane {
+    a: u64,
+    b: u64,
+    /// 10 to the number of digits of the first and of the second half.
+    moduli: [Modulus; 2],
+    /// The encrypted head, with the tweak already in.
+    base: Block,
+    /// How many bits the number of a half takes in a block.
+    shift: u32,
+}
+
+impl Lane {
+    const IDLE: Lane =
+        Lane { a: 0, b: 0, moduli: [Modulus::OF_DIGITS[0]; 2], base: Array([0; 16]), shift: 0 };
+
+    fn new(key: &Ff1Key, message: &Message) -> Lane {
+        let (u, v) = (message.digits / 2, message.digits.div_ceil(2));
+        let moduli = [Modulus::OF_DIGITS[u], Modulus::OF_DIGITS[v]];
+        let mut base = key.heads[message.digits - MIN_DIGITS];
+        for (byte, tweak) in base.iter_mut().zip(message.tweak) {
+            *byte ^= tweak;
+        }
+        let b = moduli[1].remainder(message.value);
+        let a = (message.value - b) / moduli[1].value;
+        Lane { a, b, moduli, base: base.into(), shift: 8 * bytes_of(moduli[1].value) }
+    }
+
+    /// What goes through AES in a round: the round's number and the half that stays, over the base.
+    #[inline(always)]
+    fn input(&self, round: u8, direction: Direction) -> Block {
+        let stays = if direction == Direction::Encrypt { self.b } else { self.a };
+        let word = u32::from(round) << self.shift | stays as u32;
+        let base = u128::from_ne_bytes(self.base.into());
+        // The last four bytes, wherever they are in the number.
+        let change = (u128::from(word)).to_be_bytes();
+        (base ^ u128::from_ne_bytes(change)).to_ne_bytes().into()
+    }
+
+    /// Adds or subtracts what came out of AES, and swaps the halves.
+    #[inline(always)]
+    fn take(&mut self, round: u8, direction: Direction, block: &Block) {
+        let modulus = self.moduli[usize::from(round % 2)];
+        let y = modulus.remainder(first_u64(block));
+        (self.a, self.b) = match direction {
+            Direction::Encrypt => (self.b, modulus.reduced(self.a + y)),
+            Direction::Decrypt => (modulus.reduced(self.b + modulus.value - y), self.a),
+        };
+    }
+
+    /// The value of both halves together; they are wiped.
+    fn finish(&mut self) -> u64 {
+        let value = self.a * self.moduli[1].value + self.b;
+        self.a.zeroize();
+        self.b.zeroize();
+        value
+    }
+}
+
+fn first_u64(block: &Block) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&block[..8]);
+    u64::from_be_bytes(bytes)
+}
+
+/// P of the standard: what is the same for all messages of one radix, length and length of tweak.
+pub(super) fn head_block(radix: u32, u: usize, digits: usize, tweak_len: usize) -> [u8; 16] {
+    let mut block = [0; 16];
+    block[..3].copy_from_slice(&[1, 2, 1]);
+    block[3..6].copy_from_slice(&radix.to_be_bytes()[1..]);
+    block[6] = ROUNDS;
+    block[7] = u as u8;
+    block[8..12].copy_from_slice(&(digits as u32).to_be_bytes());
+    block[12..].copy_from_slice(&(tweak_len as u32).to_be_bytes());
+    block
+}
+
+/// How many bytes a number below `modulus` takes: b of the standard.
+fn bytes_of(modulus: u64) -> u32 {
+    (modulus - 1).ilog2() / 8 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_remainder_is_what_a_division_leaves(number: u64, digits in 1..Modulus::OF_DIGITS.len()) {
+            let modulus = Modulus::OF_DIGITS[digits];
+            for number in [number, number - number % modulus.value, u64::MAX - number % 3] {
+                prop_assert_eq!(modulus.remainder(number), number % modulus.value);
+                prop_assert_eq!(modulus.remainder(number.wrapping_sub(1)), number.wrapping_sub(1) % modulus.value);
+            }
+        }
+    }
+}
