@@ -168,19 +168,24 @@ fn next_group(text: &[u8], from: usize) -> Option<Group<'_>> {
     // Back to the start of the group, and to the first of those that it may be joined to.
     let chars = Chars::around(text, digit);
     let mut start = digit;
-    while let Some((before, byte)) = chars.before(start).filter(|(before, _)| *before >= from) {
-        if byte.is_ascii_digit() {
-            start = before;
-        } else if is_separator(byte) {
-            match chars.before(before) {
-                Some((first, b'0'..=b'9')) if first >= from => start = first,
-                _ => break,
-            }
-        } else {
-            break;
-        }
+    while let Some(before) = group_before(&chars, start).filter(|before| *before >= from) {
+        start = before;
     }
     Some(Group { chars, start, len: chars.run(start, usize::MAX) })
+}
+
+/// The digit before a place, with or without separators between: as many as the number of an old track 1 may have, or
+/// where the probes fall would decide whether it is found.
+fn group_before(chars: &Chars<'_>, place: usize) -> Option<usize> {
+    let mut place = place;
+    for _ in 0..TRACK1_MAX {
+        match chars.before(place)? {
+            (before, b'0'..=b'9') => return Some(before),
+            (before, byte) if is_separator(byte) => place = before,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Whether one of four bytes is an ASCII digit.
@@ -792,6 +797,14 @@ mod tests {
         assert_eq!(scan(&groups).count(), 0);
         let tracks = b"B4242424242424242^".repeat(1 << 16);
         assert_eq!(scan(&tracks).count(), 0);
+    }
+
+    #[test]
+    fn a_track_whose_number_has_wide_gaps_is_found_wherever_the_probes_fall() {
+        for lead in 0..64 {
+            let text = format!("{}%B42424          42424242^BYRON/ADA^301210100?", ".".repeat(lead));
+            assert_eq!(one(&text).form, HitForm::Track1, "{text}");
+        }
     }
 
     #[test]
