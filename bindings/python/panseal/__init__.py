@@ -14,23 +14,71 @@ A vault keeps the number and gives a token for it:
 
 Numbers, security codes and names come as str, bytes, or any contiguous buffer of bytes. Of these only a
 writable buffer can be wiped, and `wipe=True` does so.
+
+Many numbers are judged in one call, and found in any text:
+
+>>> many = panseal.check_many(["4242424242424242", "4242424242424241", None])
+>>> many.ok, many.codes()
+(1, [None, 'luhn', 'missing'])
+>>> panseal.scan("paid with 4242 4242 4242 4242, thanks")
+[Hit(at=10, form='grouped', network='VISA', masked='424242******4242')]
+
+What a reader gives is taken apart where it lies:
+
+>>> swipe = bytearray(b";4242424242424242=30121010000012345?")
+>>> track = panseal.parse_track(swipe)
+>>> panseal.check(memoryview(swipe)[track.number], now=1_800_000_000).masked, track.expiry
+('424242******4242', Expiry(12, 2030))
 """
 
+from panseal import emv, iso8583
 from panseal._native import (
+    CheckMany,
     CheckReport,
+    ChipCard,
+    Expiry,
+    Hit,
+    Holder,
     Instrument,
+    Network,
+    NetworkInfo,
+    Partial,
+    Scanner,
     Secret,
+    ServiceCode,
+    Track,
     Vault,
     Violation,
     __version__,
+    aid_network,
     check,
+    check_many,
     create_root_key,
+    find_tlv,
+    group,
+    holds_card_number,
     mask,
+    network,
+    networks,
+    parse_expiry,
+    parse_holder,
+    parse_track,
+    partial,
+    read_chip,
+    read_record,
+    scan,
+    table_date,
+    table_version,
+    track_name,
+    truncate,
+    unpack_bcd,
+    write_holder,
 )
 from panseal.errors import (
     ArgumentError,
     BusyError,
     CardError,
+    FormatError,
     KeyringError,
     PansealError,
     TokenError,
@@ -41,17 +89,51 @@ __all__ = [
     "ArgumentError",
     "BusyError",
     "CardError",
+    "CheckMany",
     "CheckReport",
+    "ChipCard",
+    "Expiry",
+    "FormatError",
+    "Hit",
+    "Holder",
     "Instrument",
     "KeyringError",
+    "Network",
+    "NetworkInfo",
     "PansealError",
+    "Partial",
+    "Scanner",
     "Secret",
+    "ServiceCode",
     "TokenError",
+    "Track",
     "Vault",
     "VaultError",
     "Violation",
     "__version__",
+    "aid_network",
     "check",
+    "check_many",
     "create_root_key",
+    "emv",
+    "find_tlv",
+    "group",
+    "holds_card_number",
+    "iso8583",
     "mask",
+    "network",
+    "networks",
+    "parse_expiry",
+    "parse_holder",
+    "parse_track",
+    "partial",
+    "read_chip",
+    "read_record",
+    "scan",
+    "table_date",
+    "table_version",
+    "track_name",
+    "truncate",
+    "unpack_bcd",
+    "write_holder",
 ]

@@ -3,6 +3,7 @@
 | exception       | also a      | codes                                                             |
 |-----------------|-------------|-------------------------------------------------------------------|
 | `CardError`     | ValueError  | card                                                              |
+| `FormatError`   | ValueError  | missing, malformed, length, charset, too_long, unsupported        |
 | `TokenError`    | LookupError | token, inactive, irreversible, domain, exhausted                  |
 | `KeyringError`  |             | root_key, epoch, fork                                             |
 | `VaultError`    |             | store, not_a_vault, schema_newer, tampered, conflict, and handle: |
@@ -25,6 +26,7 @@ __all__ = [
     "ArgumentError",
     "BusyError",
     "CardError",
+    "FormatError",
     "KeyringError",
     "PansealError",
     "TokenError",
@@ -54,6 +56,10 @@ class CardError(PansealError, ValueError):
 
     violations: tuple[Violation, ...] = ()
     """All that is wrong with it, at most one a field, in the order of the fields."""
+
+
+class FormatError(PansealError, ValueError):
+    """What a reader gave (a track, a chip's tags, a field of a message) is not of its form."""
 
 
 class TokenError(PansealError, LookupError):

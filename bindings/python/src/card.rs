@@ -1,7 +1,7 @@
 //! The card arguments that `check` and `Vault.tokenize` have in common.
 
 use crate::errors::behind_border;
-use crate::input::{CalendarArg, Copied, SecretArg};
+use crate::input::{CalendarArg, Copied, READ, SecretArg};
 use panseal::card::{CardInput, Expiry, Rules, Separators};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -23,6 +23,10 @@ pub struct CardArgs<'a, 'py> {
     pub strict: bool,
     pub need_expiry: bool,
     pub need_cvv: bool,
+    pub known_network: bool,
+    pub strict_networks: bool,
+    pub horizon_years: Option<u16>,
+    pub grace_months: u8,
     pub now: Option<i64>,
     pub wipe: bool,
 }
@@ -38,6 +42,21 @@ struct Texts {
 }
 
 impl CardArgs<'_, '_> {
+    /// The number, where nothing else is asked for, it lies in memory that nobody can change, and is read whole.
+    pub fn number_alone(&self) -> Option<&[u8]> {
+        let others = [&self.expiry, &self.cvv, &self.name, &self.postal_code];
+        let months = self.expiry_month.is_some() || self.expiry_year.is_some();
+        let rules = self.need_expiry || self.need_cvv || self.strict_networks;
+        match &self.number {
+            SecretArg::Text(text)
+                if !months && !rules && !self.wipe && others.iter().all(|other| other.is_none()) =>
+            {
+                text.to_str().ok().map(str::as_bytes).filter(|text| text.len() <= READ)
+            }
+            _ => None,
+        }
+    }
+
     /// Lends a copy of the card to `work`, behind the border, and then wipes the caller's memory where that was
     /// asked for. `work` may let other threads run: it never reads the caller's memory.
     pub fn lend<R>(&self, py: Python<'_>, work: impl FnOnce(&CardInput<'_>) -> PyResult<R>) -> PyResult<R> {
@@ -104,6 +123,10 @@ impl CardArgs<'_, '_> {
             separators: if self.strict { Separators::Refused } else { Separators::Dropped },
             need_expiry: self.need_expiry,
             need_cvv: self.need_cvv,
+            known_network: self.known_network,
+            strict_networks: self.strict_networks,
+            horizon_years: self.horizon_years,
+            grace_months: self.grace_months,
             ..Rules::default()
         }
     }

@@ -1,24 +1,30 @@
-//! `panseal.check` and `panseal.mask`.
+//! `panseal.check`.
 
 use crate::card::CardArgs;
-use crate::errors::{self, behind_border};
-use crate::input::{CalendarArg, Copied, SecretArg};
-use panseal::card::{Card, Mask, Network, Pan, Separators};
-use panseal::error::{self, Code, Error, Param, Violations};
+use crate::errors;
+use crate::input::{CalendarArg, SecretArg};
+use crate::network;
+use panseal::card::{Network, NumberCheck, Pan, Separators, check_number, detect};
+use panseal::error::{self, Code, Param, Violations};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 
 /// Judge a payment card without storing anything.
 ///
 /// Texts may be str, bytes, or any contiguous buffer of bytes. An empty text is an absent one. The expiry is
-/// given as "MM/YY" or "MM/YYYY", or as month and year. `now` is in seconds since 1970 UTC; None is the
+/// given as "MM/YY" or "MM/YYYY", or as month and year, and lies at most `horizon_years` calendar years ahead; None
+/// is any number of them. `strict` refuses spaces and hyphens in the number, `known_network` a number of no known network. `now` is in seconds since 1970 UTC; None is the
 /// system's clock. `wipe` zeroes the buffers of number, cvv, name and postal code, which must be writable then.
 ///
 /// What is wrong with the card is in the report. Only arguments of the wrong type are raised.
 #[pyfunction]
 #[pyo3(signature = (number, *, expiry_month=None, expiry_year=None, expiry=None, cvv=None, name=None,
-                    postal_code=None, strict=false, need_expiry=false, need_cvv=false, now=None, wipe=false))]
+                    postal_code=None, strict=false, need_expiry=false, need_cvv=false, known_network=false,
+                    strict_networks=false, horizon_years=Some(20), grace_months=0, now=None, wipe=false),
+       text_signature = "(number, *, expiry_month=None, expiry_year=None, expiry=None, cvv=None, name=None, \
+                         postal_code=None, strict=False, need_expiry=False, need_cvv=False, known_network=False, \
+                         strict_networks=False, horizon_years=20, grace_months=0, now=None, wipe=False)")]
 #[allow(clippy::too_many_arguments, reason = "one a keyword")]
 pub fn check(
     py: Python<'_>,
@@ -32,6 +38,10 @@ pub fn check(
     strict: bool,
     need_expiry: bool,
     need_cvv: bool,
+    known_network: bool,
+    strict_networks: bool,
+    horizon_years: Option<u16>,
+    grace_months: u8,
     now: Option<i64>,
     wipe: bool,
 ) -> PyResult<CheckReport> {
@@ -46,34 +56,41 @@ pub fn check(
         strict,
         need_expiry,
         need_cvv,
+        known_network,
+        strict_networks,
+        horizon_years,
+        grace_months,
         now,
         wipe,
     };
+    if let Some(report) = card.number_alone().and_then(|text| check_alone(text, &card)) {
+        return Ok(report);
+    }
     card.lend(py, |input| {
         Ok(match panseal::card::check(input) {
-            Ok(card) => CheckReport { facts: Some(Facts::of(&card)), violations: Violations::default() },
-            Err(violations) => CheckReport { facts: None, violations },
+            Ok(card) => CheckReport::good(Facts::of(card.number(), card.network(), card.product())),
+            Err(violations) => CheckReport::refused(&violations),
         })
     })
 }
 
-/// A card number as it may be displayed: "424242******4242".
-///
-/// The first six digits and the last four; below 15 digits the last four alone. The number is not checked beyond
-/// its form: CardError where it has not 12 to 19 digits.
-#[pyfunction]
-pub fn mask(py: Python<'_>, number: SecretArg<'_, '_>) -> PyResult<String> {
-    let mask = behind_border(py, || {
-        let mut text = Copied::new();
-        number.copy_to(py, &mut text)?;
-        let pan = Pan::parse(text.as_bytes(), Separators::Dropped);
-        pan.map(|pan| pan.mask()).map_err(|code| {
+/// A number alone by the usual rules, where it lies. It is judged in registers and little stack.
+fn check_alone(text: &[u8], card: &CardArgs<'_, '_>) -> Option<CheckReport> {
+    let separators = if card.strict { Separators::Refused } else { Separators::Dropped };
+    let judge = || {
+        let found = check_number(text, separators);
+        let refused = |code| {
             let mut violations = Violations::default();
             violations.add(Param::Number, code);
-            errors::raise(py, &Error::from(violations))
-        })
-    });
-    Ok(mask?.as_str().to_owned())
+            CheckReport::refused(&violations)
+        };
+        match found.code() {
+            Some(code) => refused(code),
+            None if card.known_network && found.network() == Network::UNKNOWN => refused(Code::Network),
+            None => CheckReport::good(Facts::of_number(text, found)),
+        }
+    };
+    errors::behind_shallow_border(judge)
 }
 
 /// What may be shown of a card that was checked, or all that is wrong with it.
@@ -82,28 +99,85 @@ pub fn mask(py: Python<'_>, number: SecretArg<'_, '_>) -> PyResult<String> {
 #[pyclass(frozen, module = "panseal")]
 pub struct CheckReport {
     facts: Option<Facts>,
-    violations: Violations,
+    /// The number of the code for each field, in their order; 0 where nothing is wrong.
+    codes: [u8; Param::ALL.len()],
+}
+
+impl CheckReport {
+    fn good(facts: Facts) -> CheckReport {
+        CheckReport { facts: Some(facts), codes: [0; Param::ALL.len()] }
+    }
+
+    fn refused(violations: &Violations) -> CheckReport {
+        let mut codes = [0; Param::ALL.len()];
+        for violation in violations.iter() {
+            codes[violation.param.number() as usize - 1] = violation.code.number() as u8;
+        }
+        CheckReport { facts: None, codes }
+    }
+
+    fn rows(&self) -> Violations {
+        let mut violations = Violations::default();
+        for (param, code) in Param::ALL.into_iter().zip(self.codes) {
+            if let Some(code) = Code::from_number(code.into()) {
+                violations.add(param, code);
+            }
+        }
+        violations
+    }
 }
 
 /// What a good card shows.
 struct Facts {
     network: Network,
     product: Option<Network>,
+    length: u8,
+    /// Zero where the number is too short to show them.
+    first6: [u8; 6],
     last4: [u8; 4],
-    masked: Mask,
-    length: usize,
 }
 
+/// From so many digits on the first six are shown, as by [`Pan::mask`].
+const SHOWS_FIRST: usize = 15;
+
+/// How many leading digits tell the network and the product.
+const PREFIX: usize = 8;
+
 impl Facts {
-    fn of(card: &Card<'_>) -> Facts {
-        let pan = card.number();
+    fn of(pan: &Pan, network: Network, product: Option<Network>) -> Facts {
+        let first6 = pan.digits().first_chunk::<6>().filter(|_| pan.len() >= SHOWS_FIRST);
         Facts {
-            network: card.network(),
-            product: card.product(),
+            network,
+            product,
+            length: pan.len() as u8,
+            first6: first6.copied().unwrap_or_default(),
             last4: pan.last4(),
-            masked: pan.mask(),
-            length: pan.len(),
         }
+    }
+
+    fn of_number(text: &[u8], found: NumberCheck) -> Facts {
+        let mut digits = [b'0'; Pan::MAX_LEN];
+        let leading = text.iter().filter(|byte| byte.is_ascii_digit()).take(PREFIX);
+        for (place, digit) in digits.iter_mut().zip(leading) {
+            *place = *digit;
+        }
+        let product = detect(&digits[..found.length()]).product;
+        let mut first6 = [0; 6];
+        if found.length() >= SHOWS_FIRST {
+            first6.copy_from_slice(&digits[..6]);
+        }
+        Facts {
+            network: found.network(),
+            product,
+            length: found.length() as u8,
+            first6,
+            last4: found.last4(),
+        }
+    }
+
+    fn masked(&self) -> String {
+        let first = if self.first6 == [0; 6] { "" } else { ascii(&self.first6) };
+        format!("{first}{:*>1$}", ascii(&self.last4), usize::from(self.length) - first.len())
     }
 }
 
@@ -117,14 +191,14 @@ impl CheckReport {
 
     /// The card's network: "VISA", or "UNKNOWN".
     #[getter]
-    fn network(&self) -> Option<&'static str> {
-        self.facts.as_ref().map(|facts| facts.network.name())
+    fn network<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.facts.as_ref().map(|facts| network::name(py, facts.network))
     }
 
     /// The product on the network, where the number tells it: "VISA_ELECTRON".
     #[getter]
-    fn product(&self) -> Option<&'static str> {
-        self.facts.as_ref()?.product.map(Network::name)
+    fn product<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.facts.as_ref()?.product.map(|product| network::name(py, product))
     }
 
     /// The last four digits.
@@ -135,20 +209,20 @@ impl CheckReport {
 
     /// The number as it may be displayed: "424242******4242".
     #[getter]
-    fn masked(&self) -> Option<&str> {
-        self.facts.as_ref().map(|facts| facts.masked.as_str())
+    fn masked(&self) -> Option<String> {
+        self.facts.as_ref().map(Facts::masked)
     }
 
     /// How many digits the number has.
     #[getter]
-    fn length(&self) -> Option<usize> {
+    fn length(&self) -> Option<u8> {
         self.facts.as_ref().map(|facts| facts.length)
     }
 
     /// What is wrong, at most one a field, in the order of the fields.
     #[getter]
     fn violations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        errors::violations(py, &self.violations)
+        errors::violations(py, &self.rows())
     }
 
     fn __bool__(&self) -> bool {
@@ -158,11 +232,10 @@ impl CheckReport {
     fn __repr__(&self) -> String {
         match &self.facts {
             Some(facts) => {
-                format!("CheckReport(ok=True, network='{}', masked='{}')", facts.network, facts.masked)
+                format!("CheckReport(ok=True, network='{}', masked='{}')", facts.network, facts.masked())
             }
             None => {
-                let rows: Vec<_> =
-                    self.violations.iter().map(|row| Violation::from(row).__repr__()).collect();
+                let rows: Vec<_> = self.rows().iter().map(|row| Violation::from(row).__repr__()).collect();
                 format!("CheckReport(ok=False, violations=[{}])", rows.join(", "))
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::check::Violation;
 use panseal::border;
-use panseal::error::{Code, Error};
+use panseal::error::{Code, Error, Param, Violations};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{intern, type_object::PyTypeInfo};
@@ -10,6 +10,7 @@ use pyo3::{intern, type_object::PyTypeInfo};
 pyo3::import_exception!(panseal.errors, PansealError);
 pyo3::import_exception!(panseal.errors, ArgumentError);
 pyo3::import_exception!(panseal.errors, CardError);
+pyo3::import_exception!(panseal.errors, FormatError);
 pyo3::import_exception!(panseal.errors, TokenError);
 pyo3::import_exception!(panseal.errors, KeyringError);
 pyo3::import_exception!(panseal.errors, VaultError);
@@ -28,6 +29,16 @@ pub fn behind_border<R>(py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> P
         (Some(outcome), Ok(())) => outcome,
         (_, passed) => Err(raise(py, &passed.err().unwrap_or(Code::Internal.into()))),
     }
+}
+
+/// [`behind_border`] for work that reads and judges one number and calls nothing deeper, nor Python.
+pub fn behind_shallow_border<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let mut outcome = None;
+    let passed = border::call_shallow(|| {
+        outcome = Some(work());
+        Ok(())
+    });
+    outcome.filter(|_| passed.is_ok())
 }
 
 /// The exception of a failure.
@@ -60,6 +71,24 @@ pub fn raise_argument(py: Python<'_>, code: Code, message: &'static str) -> PyEr
     raised.and_then(|raised| describe(&raised, &code.into())).unwrap_or_else(|fault| fault)
 }
 
+/// The exception of one field of a card that is refused.
+pub fn refuse(py: Python<'_>, param: Param, code: Code) -> PyErr {
+    let mut violations = Violations::default();
+    violations.add(param, code);
+    raise(py, &Error::from(violations))
+}
+
+/// The exception of data that is not of its form, or of a buffer that is too small for what it says.
+pub fn raise_format(py: Python<'_>, code: Code) -> PyErr {
+    match code {
+        Code::Buffer => raise_argument(py, code, code.text()),
+        _ => {
+            let raised = FormatError::type_object(py).call1((code.text(),));
+            raised.and_then(|raised| describe(&raised, &code.into())).unwrap_or_else(|fault| fault)
+        }
+    }
+}
+
 fn describe(raised: &Bound<'_, PyAny>, error: &Error) -> PyResult<PyErr> {
     let py = raised.py();
     raised.setattr(intern!(py, "code"), error.code().name())?;
@@ -72,10 +101,7 @@ fn describe(raised: &Bound<'_, PyAny>, error: &Error) -> PyResult<PyErr> {
 }
 
 /// The tuple of violations that reports and exceptions carry.
-pub fn violations<'py>(
-    py: Python<'py>,
-    violations: &panseal::error::Violations,
-) -> PyResult<Bound<'py, PyTuple>> {
+pub fn violations<'py>(py: Python<'py>, violations: &Violations) -> PyResult<Bound<'py, PyTuple>> {
     let rows: PyResult<Vec<_>> =
         violations.iter().map(|violation| Bound::new(py, Violation::from(violation))).collect();
     PyTuple::new(py, rows?)

@@ -6,12 +6,13 @@ use panseal::secret::SecretText;
 use pyo3::buffer::{Element, PyBuffer, PyUntypedBuffer};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyMemoryView, PySlice, PyString};
+use pyo3::types::{PyBytes, PyMemoryView, PySlice, PyString};
+use std::ops::Deref;
 
 /// How much of a text is read: more than the core reads of a name of 26 characters, of four bytes each.
-const READ: usize = 108;
+pub const READ: usize = 108;
 /// More digits than any card number has.
-const TOO_MANY_DIGITS: usize = 20;
+pub const TOO_MANY_DIGITS: usize = 20;
 
 /// A text of card data, in memory that forgets.
 pub type Copied = SecretText<{ READ + TOO_MANY_DIGITS }>;
@@ -119,6 +120,113 @@ pub fn view<'py>(object: &Bound<'py, PyAny>) -> Option<(PyBuffer<u8>, Bound<'py,
 /// The first `len` bytes of a buffer, in place.
 pub fn head(view: &Bound<'_, PyMemoryView>, len: usize) -> PyResult<PyBuffer<u8>> {
     PyBuffer::get(&view.get_item(PySlice::new(view.py(), 0, isize::try_from(len)?, 1))?)
+}
+
+/// What a reader, a file or a person gave, of any length, where the caller has it.
+pub enum DataArg<'a, 'py> {
+    /// A `str`, in UTF-8.
+    Text(Borrowed<'a, 'py, PyString>),
+    /// Bytes that nobody can change.
+    Bytes(Borrowed<'a, 'py, PyBytes>),
+    /// A buffer that others may write to.
+    Buffer(PyBuffer<u8>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for DataArg<'a, 'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyString>() {
+            Ok(text) => Ok(DataArg::Text(text)),
+            Err(_) => DataArg::of_bytes(object)
+                .ok_or_else(|| PyTypeError::new_err("expected str, bytes or a contiguous buffer of bytes")),
+        }
+    }
+}
+
+impl<'a, 'py> DataArg<'a, 'py> {
+    fn of_bytes(object: Borrowed<'a, 'py, PyAny>) -> Option<Self> {
+        match object.cast::<PyBytes>() {
+            Ok(bytes) => Some(DataArg::Bytes(bytes)),
+            Err(_) => view(&object).map(|(buffer, _)| DataArg::Buffer(buffer)),
+        }
+    }
+
+    /// The bytes: in place where nobody can change them, else a copy, which is wiped when it is freed.
+    pub fn read(&self, py: Python<'py>) -> PyResult<Data<'_>> {
+        match self {
+            DataArg::Text(text) => match text.to_str() {
+                Ok(text) => Ok(Data::InPlace(text.as_bytes())),
+                // Python's own error holds the text.
+                Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(py) => {
+                    Err(errors::raise(py, &Code::Utf8.into()))
+                }
+                Err(error) => Err(error),
+            },
+            DataArg::Bytes(bytes) => Ok(Data::InPlace(bytes.as_bytes())),
+            DataArg::Buffer(buffer) => buffer.to_vec(py).map(Data::Copied),
+        }
+    }
+}
+
+/// Bytes without a str: those of a chip, a message or a stream.
+pub struct BytesArg<'a, 'py>(pub DataArg<'a, 'py>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for BytesArg<'a, 'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        DataArg::of_bytes(object)
+            .map(BytesArg)
+            .ok_or_else(|| PyTypeError::new_err("expected bytes or a contiguous buffer of bytes"))
+    }
+}
+
+/// Bytes that stay as they are while they are read.
+pub enum Data<'a> {
+    InPlace(&'a [u8]),
+    Copied(Vec<u8>),
+}
+
+impl Deref for Data<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Data::InPlace(bytes) => bytes,
+            Data::Copied(bytes) => bytes,
+        }
+    }
+}
+
+/// A writable buffer of the caller's.
+pub struct OutArg<'py>(PyBuffer<u8>, Bound<'py, PyMemoryView>);
+
+impl<'py> FromPyObject<'_, 'py> for OutArg<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match view(&object).filter(|(room, _)| !room.readonly()) {
+            Some((room, view)) => Ok(OutArg(room, view)),
+            None => Err(PyTypeError::new_err(
+                "expected a writable, contiguous buffer of bytes, such as bytearray",
+            )),
+        }
+    }
+}
+
+impl OutArg<'_> {
+    pub fn len(&self) -> usize {
+        self.0.item_count()
+    }
+
+    /// Writes to the beginning of the buffer; the rest of it stays as it is.
+    pub fn write(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
+        if self.len() < bytes.len() {
+            return Err(errors::raise_argument(py, Code::Buffer, Code::Buffer.text()));
+        }
+        head(&self.1, bytes.len())?.copy_from_slice(py, bytes)
+    }
 }
 
 /// A text that is not secret. One that is not UTF-8 is `utf8`, without Python's error, which would hold it.

@@ -1,15 +1,23 @@
 //! The Python artifact: the extension module `panseal._native`, of which the package `panseal` shows the public part.
 //!
-//! Card data is read out of Python's memory inside a border call, into secrets of a fixed size, and never becomes a
-//! `String`, a `Vec` or a Python object on its way.
+//! Card data is read inside a border call: in place where nobody can change it, else out of a copy, in a secret of a
+//! fixed size or a block that the allocator wipes. It never becomes a `String` or a Python object on its way.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod arrow;
+mod batch;
 mod card;
 mod check;
+mod display;
 mod errors;
+mod expiry;
+mod holder;
 mod input;
 mod instrument;
+mod network;
+mod reader;
+mod scan;
 mod secret;
 mod vault;
 
@@ -23,9 +31,26 @@ static ALLOCATOR: panseal::secret::alloc::Wiping = panseal::secret::alloc::Wipin
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::check::{CheckReport, Violation, check, mask};
+    use super::batch::{CheckMany, check_many};
+    #[pymodule_export]
+    use super::check::{CheckReport, Violation, check};
+    #[pymodule_export]
+    use super::display::{group, mask, truncate};
+    #[pymodule_export]
+    use super::expiry::{Expiry, parse_expiry};
+    #[pymodule_export]
+    use super::holder::{Holder, parse_holder, track_name, write_holder};
     #[pymodule_export]
     use super::instrument::Instrument;
+    #[pymodule_export]
+    use super::network::{Network, NetworkInfo, Partial, aid_network, network, networks, partial};
+    #[pymodule_export]
+    use super::reader::{
+        ChipCard, ServiceCode, Track, emv_sequence_number, emv_service_code, find_tlv, iso8583_expiry,
+        iso8583_number, iso8583_track2, parse_track, read_chip, read_record, unpack_bcd,
+    };
+    #[pymodule_export]
+    use super::scan::{Hit, Scanner, holds_card_number, scan};
     #[pymodule_export]
     use super::secret::Secret;
     #[pymodule_export]
@@ -34,4 +59,12 @@ mod _native {
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name for it")]
+    const table_version: u32 = panseal::card::table_version();
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name for it")]
+    const table_date: &str = panseal::card::table_date();
 }

@@ -1,8 +1,8 @@
 //! `panseal.Secret`.
 
 use crate::errors::{behind_border, raise_argument};
-use crate::input;
-use panseal::card::Pan;
+use crate::input::OutArg;
+use panseal::card::GROUPED_MAX;
 use panseal::error::Code;
 use panseal::secret::SecretText;
 use pyo3::exceptions::PyTypeError;
@@ -11,18 +11,19 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyString;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A card number out of the vault, wiped at the end of its `with` block, by `wipe`, or with the object.
+/// A card number, wiped at the end of its `with` block, by `wipe`, or with the object.
 ///
 /// It is not printed, compared by content, copied or pickled.
 #[pyclass(frozen, module = "panseal")]
 #[derive(Default)]
 pub struct Secret {
     /// Empty once wiped: a card number never is.
-    digits: Mutex<SecretText<{ Pan::MAX_LEN }>>,
+    digits: Mutex<SecretText<{ GROUPED_MAX }>>,
 }
 
 impl Secret {
-    /// Takes the digits in, in place: moving a filled secret would leave them on the stack.
+    /// Takes the digits in, with their gaps if there are any, in place: moving a filled secret would leave them on
+    /// the stack.
     pub fn fill(&self, digits: &[u8]) {
         let mut place = self.digits.lock().unwrap_or_else(PoisonError::into_inner);
         place.wipe();
@@ -31,7 +32,7 @@ impl Secret {
         }
     }
 
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, SecretText<{ Pan::MAX_LEN }>> {
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, SecretText<{ GROUPED_MAX }>> {
         self.digits.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,18 +54,13 @@ impl Secret {
         self.lend(py, |digits| PyString::from_bytes(py, digits))
     }
 
-    /// Write the number's digits to the beginning of a writable buffer and return how many they are: 12 to 19.
+    /// Write the number to the beginning of a writable buffer and return how many characters it has: the 12 to 19
+    /// digits, or up to 23 with the gaps that `panseal.group` puts in.
     ///
     /// The rest of the buffer stays as it is. ArgumentError, code "buffer", where it is too small.
-    fn reveal_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (room, view) = input::view(buffer).filter(|(room, _)| !room.readonly()).ok_or_else(|| {
-            PyTypeError::new_err("expected a writable, contiguous buffer of bytes, such as bytearray")
-        })?;
+    fn reveal_into(&self, py: Python<'_>, buffer: OutArg<'_>) -> PyResult<usize> {
         self.lend(py, |digits| {
-            if room.item_count() < digits.len() {
-                return Err(raise_argument(py, Code::Buffer, Code::Buffer.text()));
-            }
-            input::head(&view, digits.len())?.copy_from_slice(py, digits)?;
+            buffer.write(py, digits)?;
             Ok(digits.len())
         })
     }
@@ -74,7 +70,7 @@ impl Secret {
         self.lock(py).wipe();
     }
 
-    /// How many digits the number has; 0 once wiped.
+    /// How many characters the number has; 0 once wiped.
     fn __len__(&self, py: Python<'_>) -> usize {
         self.lock(py).len()
     }

@@ -115,10 +115,12 @@ impl Vault {
     /// with all violations, where the card is refused; nothing is stored then.
     #[pyo3(signature = (number, *, expiry_month=None, expiry_year=None, expiry=None, cvv=None, name=None,
                         postal_code=None, customer=PlainArg(""), strict=false, need_expiry=false, need_cvv=false,
-                        now=None, wipe=false),
+                        known_network=false, strict_networks=false, horizon_years=Some(20),
+                        grace_months=0, now=None, wipe=false),
            text_signature = "($self, number, *, expiry_month=None, expiry_year=None, expiry=None, cvv=None, name=None, \
                              postal_code=None, customer='', strict=False, need_expiry=False, need_cvv=False, \
-                             now=None, wipe=False)")]
+                             known_network=False, strict_networks=False, \
+                             horizon_years=20, grace_months=0, now=None, wipe=False)")]
     #[allow(clippy::too_many_arguments, reason = "one a keyword")]
     fn tokenize(
         &self,
@@ -134,6 +136,10 @@ impl Vault {
         strict: bool,
         need_expiry: bool,
         need_cvv: bool,
+        known_network: bool,
+        strict_networks: bool,
+        horizon_years: Option<u16>,
+        grace_months: u8,
         now: Option<i64>,
         wipe: bool,
     ) -> PyResult<Instrument> {
@@ -148,6 +154,10 @@ impl Vault {
             strict,
             need_expiry,
             need_cvv,
+            known_network,
+            strict_networks,
+            horizon_years,
+            grace_months,
             now,
             wipe,
         };

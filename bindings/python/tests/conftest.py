@@ -1,5 +1,6 @@
 """A place for a vault, and cards to put into it."""
 
+import json
 import pickle
 import secrets
 import subprocess
@@ -15,6 +16,8 @@ import panseal
 
 # 15 January 2027, so that no card of the tests runs out.
 NOW = 1_800_000_000
+
+VECTORS = Path(__file__).parents[3] / "tests" / "vectors"
 
 # Two SQLite libraries in one process break each other's locks: Python's own gets another process.
 SQL = """
@@ -32,6 +35,13 @@ def random_visa() -> str:
     digits = "4" + "".join(secrets.choice("0123456789") for _ in range(14))
     doubled = (int(digit) * (2 - place % 2) for place, digit in enumerate(digits))
     return digits + str(-sum(value // 10 + value % 10 for value in doubled) % 10)
+
+
+def read_vectors(file: str) -> list[Any]:
+    """The cases of a file of vectors, which every language runs."""
+    content = json.loads((VECTORS / f"{file}.json").read_text())
+    cases: list[Any] = content if isinstance(content, list) else content["cases"]
+    return cases
 
 
 @dataclass

@@ -5,21 +5,19 @@ import copy
 import ctypes
 import doctest
 import inspect
-import json
 import mmap
 import pickle
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import NOW, random_visa
+from conftest import NOW, random_visa, read_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
 import panseal
 from panseal import Violation
 
-VECTORS = Path(__file__).parents[3] / "tests" / "vectors"
 VISA = "4242424242424242"
 
 
@@ -192,7 +190,7 @@ def test_str_and_bytes_are_judged_alike(number: str) -> None:
 
 
 def test_the_test_cards_of_the_world_are_known() -> None:
-    cards = json.loads((VECTORS / "test_cards_open.json").read_text())
+    cards = read_vectors("test_cards_open")
     assert len(cards) == 400
     reports = [panseal.check(card["pan"], now=NOW) for card in cards]
     known = sum(report.network not in (None, "UNKNOWN") for report in reports)
@@ -287,8 +285,11 @@ def test_there_are_no_other_violations(names: tuple[str, str]) -> None:
         Violation(*names)
 
 
-def test_the_example_in_the_documentation_holds() -> None:
-    assert doctest.testmod(panseal).failed == 0
+@pytest.mark.parametrize("module", [panseal, panseal.emv, panseal.iso8583])
+def test_the_examples_in_the_documentation_hold(module: ModuleType) -> None:
+    outcome = doctest.testmod(module)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_signatures_and_documentation_are_there() -> None:

@@ -18,6 +18,12 @@ from typing import assert_type
 
 import panseal
 
+
+class Column:
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return None
+
+
 report = panseal.check(bytearray(16), expiry_month=12, expiry_year=2030, cvv=memoryview(b"123"), wipe=True)
 assert_type(report.network, str | None)
 assert_type(report.violations, tuple[panseal.Violation, ...])
@@ -25,6 +31,16 @@ panseal.check(array.array("B"), expiry="12/30")
 panseal.check(4242424242424242)  # error: arg-type
 panseal.check("4242", 12)  # error: call-arg, misc
 panseal.mask(None)  # error: arg-type
+panseal.mask("4242", view="16")  # error: arg-type
+many = panseal.check_many(["4242", b"4242", None])
+assert_type(many.status, memoryview[int])
+panseal.check_many(Column())
+panseal.check_many([4242])  # error: list-item
+swipe = bytearray(80)
+assert_type(swipe[panseal.parse_track(swipe).number], bytearray)
+assert_type([hit.masked for hit in panseal.scan("4242")], list[str])
+panseal.Scanner().feed("4242")  # error: arg-type
+assert_type(panseal.iso8583.expiry(b"3012"), panseal.Expiry)
 with panseal.Vault.open("sqlite:x", root="file:y", busy_timeout=1) as vault:
     assert_type(vault, panseal.Vault)
     card = vault.tokenize("4242", customer="c-1")
