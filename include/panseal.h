@@ -514,7 +514,7 @@ panseal_status panseal_holder_write(const panseal_holder_parts *parts,
 /* Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count entries,
  * last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK or one of
  * PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other
- * columns have zeros. The result is PANSEAL_OK also when rows were refused. */
+ * columns have zeros. The result is PANSEAL_OK also when rows were refused. The arrays must not overlap the column. */
 PANSEAL_API
 panseal_status panseal_card_check_many(const panseal_column *numbers,
                                        panseal_status *status,
@@ -784,7 +784,8 @@ typedef struct panseal_hit {
 } panseal_hit;
 
 /* Finds card numbers in a text, or in any bytes, ASCII or UTF-16: log files, CSV, dumps. A find has a known network, a
- * length that it uses, a right check digit, and stands where a card number would.
+ * length that it uses, a right check digit, and stands where a card number would; a track between its sentinels counts
+ * also where the network is unknown. The hits must not overlap the text.
  *
  * Fills up to `cap` hits, in the order in which they stand; *count says how many. *next (may be NULL) is where to go on:
  * text_len at the end, else where the first hit begins that found no place. A text of any length is

@@ -17,12 +17,22 @@ thread_local! {
 /// A panic becomes [`Code::Internal`] and prints nothing, for its text could hold what was being worked on. The
 /// stack below is wiped to [`stack::DEPTH`]; `work` hands secrets out only by writing to the caller's memory.
 pub fn call(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    guarded::<{ stack::DEPTH }>(work)
+}
+
+/// [`call`] for work that reads and judges one number and calls nothing deeper: it wipes [`stack::SHALLOW`] bytes, in a
+/// fraction of the time.
+pub fn call_shallow(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    guarded::<{ stack::SHALLOW }>(work)
+}
+
+fn guarded<const DEPTH: usize>(work: impl FnOnce() -> Result<()>) -> Result<()> {
     silence_panics_inside();
     let inside = Inside::enter();
     // What is returned through the wipe is copied whole, with the bytes that no value has been written to: an `Ok`
     // would carry old stack out in the room of an `Err`. So only a failure is written here, and a bool returned.
     let mut failure = None;
-    let finished = stack::wipe_after(|| {
+    let finished = stack::wipe_after::<DEPTH, _>(|| {
         let work = AssertUnwindSafe(|| {
             if let Err(error) = work() {
                 failure = Some(error);

@@ -140,11 +140,14 @@ fn month(month: i32, year: i32) -> Value {
     if (month, year) == (0, 0) { Value::Null } else { json!([month, year]) }
 }
 
+fn network_name(id: i32) -> &'static str {
+    // SAFETY: static, ended by a NUL.
+    unsafe { CStr::from_ptr(panseal_network_name(id)) }.to_str().unwrap()
+}
+
 /// A network by its number, and null for 0.
 fn network(id: i32) -> Value {
-    // SAFETY: static, ended by a NUL.
-    let name = unsafe { CStr::from_ptr(panseal_network_name(id)) };
-    if id == 0 { Value::Null } else { json!(name.to_str().unwrap()) }
+    if id == 0 { Value::Null } else { json!(network_name(id)) }
 }
 
 fn lengths(bits: u32) -> Vec<u32> {
@@ -621,7 +624,7 @@ fn scan(text: &[u8], cap: usize) -> Result<Vec<Value>, panseal_status> {
                     PANSEAL_HIT_TRACK2 => "track2",
                     form => panic!("form is {form}"),
                 },
-                "network": network(hit.network),
+                "network": network_name(hit.network),
                 "length": mask.len(),
                 "mask": mask,
             }));

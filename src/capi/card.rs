@@ -171,6 +171,9 @@ pub unsafe extern "C" fn panseal_card_truncate(
             },
         };
         let kept = truncate(&pan, detect(pan.digits()).network, keep)?;
+        if out.room() < pan.len() {
+            return Err(out.too_small(pan.len()));
+        }
         out.fill(|room| {
             let text = room.get_mut(..pan.len()).ok_or(Code::Internal)?;
             text.fill(b'*');
@@ -202,6 +205,7 @@ pub unsafe extern "C" fn panseal_expiry_parse(
     year: *mut i32,
 ) -> panseal_status {
     pass::bare_call(|| {
+        let out = unsafe { ExpiryOut::new(month, year) }?;
         let text = unsafe { pass::bytes(text, text_len) }?;
         let expiry = match form {
             PANSEAL_EXPIRY_ANY => Expiry::parse(text),
@@ -210,7 +214,8 @@ pub unsafe extern "C" fn panseal_expiry_parse(
             PANSEAL_EXPIRY_YYMMDD => Expiry::from_yymmdd(text),
             _ => Err(Code::Argument),
         };
-        unsafe { write_expiry(expiry?, month, year) }
+        out.write(expiry?);
+        Ok(())
     })
 }
 
@@ -337,6 +342,9 @@ pub unsafe extern "C" fn panseal_holder_write(
     let work = || {
         let parts = unsafe { record::read(parts) }?;
         let out = unsafe { TextOut::new(out, cap, len) }?;
+        if parts.reserved != 0 {
+            return Err(Code::Argument.into());
+        }
         let text = |part| unsafe { pass::text(part) };
         let written = write_holder(&HolderParts {
             surname: text(&parts.surname)?,
@@ -373,7 +381,7 @@ unsafe impl Record for panseal_column {}
 /// Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count entries,
 /// last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK or one of
 /// PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other
-/// columns have zeros. The result is PANSEAL_OK also when rows were refused.
+/// columns have zeros. The result is PANSEAL_OK also when rows were refused. The arrays must not overlap the column.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_card_check_many(
     numbers: *const panseal_column,
@@ -408,31 +416,40 @@ unsafe fn rows(column: &panseal_column) -> Result<Column<'_>> {
     if column.data.is_null() && column.data_len > 0 {
         return Err(Code::Null.into());
     }
-    let data = unsafe { array(column.data.cast_mut().cast::<u8>(), column.data_len) }?;
-    let data: &[u8] = data.map_or(&[], |data| &*data);
+    let data = unsafe { shared(column.data.cast::<u8>(), column.data_len) }?;
     match (column.width, column.offsets.is_null()) {
         (0, true) if column.count == 0 => Ok(Column::Fixed { data, width: 1, count: 0 }),
         (0, true) => Err(Code::Null.into()),
         (0, false) => {
             let entries = column.count.checked_add(1).ok_or(Code::Argument)?;
-            let offsets = unsafe { array(column.offsets.cast_mut(), entries) }?;
-            Ok(Column::Offsets { data, offsets: offsets.map_or(&[], |offsets| &*offsets) })
+            Ok(Column::Offsets { data, offsets: unsafe { shared(column.offsets, entries) }? })
         }
         (width, true) => Ok(Column::Fixed { data, width: width as usize, count: column.count }),
         (_, false) => Err(Code::Argument.into()),
     }
 }
 
-/// A caller's array; none for null. `Argument` where it is misaligned or longer than memory is.
+/// A caller's array to write to; none for null. `Argument` where it is misaligned or longer than memory is.
 unsafe fn array<'a, T>(start: *mut T, len: usize) -> Result<Option<&'a mut [T]>> {
     if start.is_null() {
         return Ok(None);
     }
-    let fits = len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
-    if !fits || !start.is_aligned() {
-        return Err(Code::Argument.into());
-    }
+    refuse_impossible(start.cast_const(), len)?;
     Ok(Some(unsafe { std::slice::from_raw_parts_mut(start, len) }))
+}
+
+/// A caller's array to read, which others may be reading too; empty for null.
+unsafe fn shared<'a, T>(start: *const T, len: usize) -> Result<&'a [T]> {
+    if start.is_null() {
+        return Ok(&[]);
+    }
+    refuse_impossible(start, len)?;
+    Ok(unsafe { std::slice::from_raw_parts(start, len) })
+}
+
+fn refuse_impossible<T>(start: *const T, len: usize) -> Result<()> {
+    let fits = len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
+    if fits && start.is_aligned() { Ok(()) } else { Err(Code::Argument.into()) }
 }
 
 /// A number from outside, spaces and hyphens dropped.
@@ -440,17 +457,28 @@ unsafe fn number_of(number: *const c_char, len: usize) -> Result<Pan> {
     Ok(Pan::parse(unsafe { pass::bytes(number, len) }?, Separators::Dropped)?)
 }
 
-/// Both places must be given.
-pub(super) unsafe fn write_expiry(expiry: Expiry, month: *mut i32, year: *mut i32) -> Result<()> {
-    if month.is_null() || year.is_null() {
-        return Err(Code::Null.into());
+/// The caller's places for an expiry.
+pub(super) struct ExpiryOut {
+    month: *mut i32,
+    year: *mut i32,
+}
+
+impl ExpiryOut {
+    /// Both places must be given.
+    ///
+    /// # Safety
+    /// Null, or writable until the call returns.
+    pub(super) unsafe fn new(month: *mut i32, year: *mut i32) -> Result<ExpiryOut> {
+        if month.is_null() || year.is_null() { Err(Code::Null.into()) } else { Ok(ExpiryOut { month, year }) }
     }
-    // SAFETY: places of the caller's.
-    unsafe {
-        month.write_unaligned(expiry.month().into());
-        year.write_unaligned(expiry.year().into());
+
+    pub(super) fn write(&self, expiry: Expiry) {
+        // SAFETY: `new` was promised two writable places.
+        unsafe {
+            self.month.write_unaligned(expiry.month().into());
+            self.year.write_unaligned(expiry.year().into());
+        }
     }
-    Ok(())
 }
 
 /// Checks a record's card and hands it to `work`.

@@ -198,10 +198,12 @@ pub unsafe extern "C" fn panseal_iso8583_expiry(
     err: *mut panseal_error,
 ) -> panseal_status {
     let work = || {
+        let out = unsafe { super::card::ExpiryOut::new(month, year) }?;
         let field = unsafe { pass::bytes(field.cast(), field_len) }?;
         let expiry =
             if is_packed(form)? { iso8583::packed_expiry(field) } else { iso8583::text_expiry(field) }?;
-        unsafe { super::card::write_expiry(expiry, month, year) }
+        out.write(expiry);
+        Ok(())
     };
     unsafe { pass::call(err, work) }
 }

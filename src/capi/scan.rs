@@ -31,7 +31,8 @@ pub const PANSEAL_HIT_TRACK1: i32 = 3;
 pub const PANSEAL_HIT_TRACK2: i32 = 4;
 
 /// Finds card numbers in a text, or in any bytes, ASCII or UTF-16: log files, CSV, dumps. A find has a known network, a
-/// length that it uses, a right check digit, and stands where a card number would.
+/// length that it uses, a right check digit, and stands where a card number would; a track between its sentinels counts
+/// also where the network is unknown. The hits must not overlap the text.
 ///
 /// Fills up to `cap` hits, in the order in which they stand; *count says how many. *next (may be NULL) is where to go on:
 /// text_len at the end, else where the first hit begins that found no place. A text of any length is

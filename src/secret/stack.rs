@@ -4,11 +4,15 @@
 /// Deep enough for every path that has a card number or a key in its hands; the residue tests hold it to that.
 pub const DEPTH: usize = 32 * 1024;
 
-/// Runs `work` in a frame of its own, then overwrites [`DEPTH`] bytes of the stack below the caller's frame.
+/// Deep enough for a number that is read and judged, and nothing more.
+pub const SHALLOW: usize = 2 * 1024;
+
+/// Runs `work` in a frame of its own, then overwrites `DEPTH` bytes of the stack below the caller's frame, and the
+/// registers.
 ///
 /// What `work` returns is moved out before the wipe: return secrets by writing them through a reference.
 #[inline(never)]
-pub fn wipe_after<R>(work: impl FnOnce() -> R) -> R {
+pub fn wipe_after<const DEPTH: usize, R>(work: impl FnOnce() -> R) -> R {
     let result = apart(work);
     zeroize::zeroize_stack::<DEPTH>();
     registers::wipe();

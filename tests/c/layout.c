@@ -24,6 +24,10 @@ int main(void)
     FIELD(panseal_text, ptr);
     FIELD(panseal_text, len);
 
+    SIZE(panseal_span);
+    FIELD(panseal_span, at);
+    FIELD(panseal_span, len);
+
     SIZE(panseal_card);
     FIELD(panseal_card, struct_size);
     FIELD(panseal_card, flags);
@@ -34,6 +38,8 @@ int main(void)
     FIELD(panseal_card, cvv);
     FIELD(panseal_card, name);
     FIELD(panseal_card, postal_code);
+    FIELD(panseal_card, horizon_years);
+    FIELD(panseal_card, grace_months);
 
     SIZE(panseal_card_info);
     FIELD(panseal_card_info, struct_size);
@@ -42,6 +48,72 @@ int main(void)
     FIELD(panseal_card_info, product);
     FIELD(panseal_card_info, masked);
     FIELD(panseal_card_info, last4);
+
+    SIZE(panseal_holder);
+    FIELD(panseal_holder, struct_size);
+    FIELD(panseal_holder, reserved);
+    FIELD(panseal_holder, surname);
+    FIELD(panseal_holder, first);
+    FIELD(panseal_holder, middle);
+    FIELD(panseal_holder, title);
+
+    SIZE(panseal_holder_parts);
+    FIELD(panseal_holder_parts, struct_size);
+    FIELD(panseal_holder_parts, reserved);
+    FIELD(panseal_holder_parts, surname);
+    FIELD(panseal_holder_parts, first);
+    FIELD(panseal_holder_parts, middle);
+    FIELD(panseal_holder_parts, title);
+
+    SIZE(panseal_column);
+    FIELD(panseal_column, struct_size);
+    FIELD(panseal_column, width);
+    FIELD(panseal_column, data);
+    FIELD(panseal_column, offsets);
+    FIELD(panseal_column, data_len);
+    FIELD(panseal_column, count);
+
+    SIZE(panseal_network_info);
+    FIELD(panseal_network_info, struct_size);
+    FIELD(panseal_network_info, network);
+    FIELD(panseal_network_info, product);
+    FIELD(panseal_network_info, fallback);
+    FIELD(panseal_network_info, luhn);
+    FIELD(panseal_network_info, lengths);
+    FIELD(panseal_network_info, code_lengths);
+    FIELD(panseal_network_info, cobadge_count);
+    FIELD(panseal_network_info, cobadges);
+    FIELD(panseal_network_info, name);
+    FIELD(panseal_network_info, code_name);
+
+    SIZE(panseal_partial);
+    FIELD(panseal_partial, struct_size);
+    FIELD(panseal_partial, digits);
+    FIELD(panseal_partial, complete);
+    FIELD(panseal_partial, luhn_ok);
+    FIELD(panseal_partial, committed);
+    FIELD(panseal_partial, lengths);
+    FIELD(panseal_partial, possible_count);
+    FIELD(panseal_partial, possible);
+
+    SIZE(panseal_track);
+    FIELD(panseal_track, struct_size);
+    FIELD(panseal_track, format);
+    FIELD(panseal_track, expiry_month);
+    FIELD(panseal_track, expiry_year);
+    FIELD(panseal_track, number);
+    FIELD(panseal_track, name);
+    FIELD(panseal_track, service_code);
+    FIELD(panseal_track, discretionary);
+    FIELD(panseal_track, end);
+    FIELD(panseal_track, lrc);
+
+    SIZE(panseal_hit);
+    FIELD(panseal_hit, at);
+    FIELD(panseal_hit, len);
+    FIELD(panseal_hit, form);
+    FIELD(panseal_hit, network);
+    FIELD(panseal_hit, masked);
 
     SIZE(panseal_open_options);
     FIELD(panseal_open_options, struct_size);

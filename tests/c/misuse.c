@@ -74,6 +74,107 @@ static panseal_status run_vault_close(struct call *c)
     return panseal_vault_close(c->vault);
 }
 
+static panseal_status run_check_many(struct call *c)
+{
+    return panseal_card_check_many(c->column, c->status, c->networks, c->lengths, c->last4, c->err);
+}
+
+static panseal_status run_card_group(struct call *c)
+{
+    return panseal_card_group(c->text.ptr, c->text.len, c->out, c->cap, c->len);
+}
+
+static panseal_status run_card_truncate(struct call *c)
+{
+    return panseal_card_truncate(c->text.ptr, c->text.len, c->first, c->last, c->out, c->cap, c->len);
+}
+
+static panseal_status run_expiry_parse(struct call *c)
+{
+    return panseal_expiry_parse(c->text.ptr, c->text.len, c->form, c->month, c->year);
+}
+
+static panseal_status run_expiry_text(struct call *c)
+{
+    return panseal_expiry_text(c->month_in, c->year_in, c->form, c->out, c->cap, c->len);
+}
+
+static panseal_status run_holder_parse(struct call *c)
+{
+    return panseal_holder_parse(c->text.ptr, c->text.len, c->holder, c->err);
+}
+
+static panseal_status run_holder_text(struct call *c)
+{
+    return panseal_holder_text(c->text.ptr, c->text.len, c->out, c->cap, c->len);
+}
+
+static panseal_status run_holder_write(struct call *c)
+{
+    return panseal_holder_write(c->parts, c->out, c->cap, c->len, c->err);
+}
+
+static const uint8_t *raw(panseal_text text)
+{
+    return (const uint8_t *)text.ptr;
+}
+
+static panseal_status run_card_network(struct call *c)
+{
+    return panseal_card_network(c->text.ptr, c->text.len, raw(c->second), c->second.len, c->flags, c->network, c->err);
+}
+
+static panseal_status run_card_partial(struct call *c)
+{
+    return panseal_card_partial(c->text.ptr, c->text.len, c->partial, c->err);
+}
+
+static panseal_status run_track_parse(struct call *c)
+{
+    return panseal_track_parse(c->text.ptr, c->text.len, c->track, c->err);
+}
+
+static panseal_status run_bcd_unpack(struct call *c)
+{
+    return panseal_bcd_unpack(raw(c->text), c->text.len, c->out, c->cap, c->len);
+}
+
+static panseal_status run_chip_read(struct call *c)
+{
+    return panseal_chip_read(raw(c->text), c->text.len, raw(c->second), c->second.len, raw(c->third), c->third.len,
+                             c->out, c->cap, c->len, c->track, c->err);
+}
+
+static panseal_status run_chip_record(struct call *c)
+{
+    return panseal_chip_record(raw(c->text), c->text.len, c->out, c->cap, c->len, c->track, c->err);
+}
+
+static panseal_status run_tlv_find(struct call *c)
+{
+    return panseal_tlv_find(raw(c->text), c->text.len, c->tag, c->span, c->err);
+}
+
+static panseal_status run_iso8583_number(struct call *c)
+{
+    return panseal_iso8583_number(raw(c->text), c->text.len, (uint32_t)c->form, c->out, c->cap, c->len, c->end, c->err);
+}
+
+static panseal_status run_iso8583_expiry(struct call *c)
+{
+    return panseal_iso8583_expiry(raw(c->text), c->text.len, (uint32_t)c->form, c->month, c->year, c->err);
+}
+
+static panseal_status run_iso8583_track2(struct call *c)
+{
+    return panseal_iso8583_track2(raw(c->text), c->text.len, (uint32_t)c->form, c->out, c->cap, c->len, c->track, c->err);
+}
+
+static panseal_status run_scan_text(struct call *c)
+{
+    return panseal_scan(c->text.ptr, c->text.len, c->hits, c->hits_cap, c->len, c->end, c->err);
+}
+
 const struct function card_check = {"panseal_card_check", run_card_check};
 const struct function card_mask = {"panseal_card_mask", run_card_mask};
 const struct function root_create = {"panseal_root_create", run_root_create};
@@ -84,10 +185,36 @@ const struct function vault_lookup = {"panseal_vault_lookup", run_vault_lookup};
 const struct function vault_detokenize = {"panseal_vault_detokenize", run_vault_detokenize};
 const struct function vault_deactivate = {"panseal_vault_deactivate", run_vault_deactivate};
 const struct function vault_close = {"panseal_vault_close", run_vault_close};
+const struct function check_many = {"panseal_card_check_many", run_check_many};
+const struct function card_group = {"panseal_card_group", run_card_group};
+const struct function card_truncate = {"panseal_card_truncate", run_card_truncate};
+const struct function expiry_parse = {"panseal_expiry_parse", run_expiry_parse};
+const struct function expiry_text = {"panseal_expiry_text", run_expiry_text};
+const struct function holder_parse = {"panseal_holder_parse", run_holder_parse};
+const struct function holder_text = {"panseal_holder_text", run_holder_text};
+const struct function holder_write = {"panseal_holder_write", run_holder_write};
+const struct function card_network = {"panseal_card_network", run_card_network};
+const struct function card_partial = {"panseal_card_partial", run_card_partial};
+const struct function track_parse = {"panseal_track_parse", run_track_parse};
+const struct function bcd_unpack = {"panseal_bcd_unpack", run_bcd_unpack};
+const struct function chip_read = {"panseal_chip_read", run_chip_read};
+const struct function chip_record = {"panseal_chip_record", run_chip_record};
+const struct function tlv_find = {"panseal_tlv_find", run_tlv_find};
+const struct function iso8583_number = {"panseal_iso8583_number", run_iso8583_number};
+const struct function iso8583_expiry = {"panseal_iso8583_expiry", run_iso8583_expiry};
+const struct function iso8583_track2 = {"panseal_iso8583_track2", run_iso8583_track2};
+const struct function scan_text = {"panseal_scan", run_scan_text};
 
 static int reports(const struct call *c)
 {
-    return c->function != &card_mask && c->function != &vault_close;
+    static const struct function *const bare[] = {&card_mask,   &vault_close, &card_group,  &card_truncate,
+                                                  &expiry_parse, &expiry_text, &holder_text, &bcd_unpack};
+    for (size_t i = 0; i < sizeof bare / sizeof *bare; ++i) {
+        if (c->function == bare[i]) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* ---- rows ---- */
@@ -169,6 +296,58 @@ panseal_open_options good_options(void)
     return how;
 }
 
+#define GIVEN(bytes) given(c, bytes, sizeof bytes - 1)
+#define TRACK2 NUMBER "=30121010000012345"
+#define PACKED_NUMBER "\x42\x42\x42\x42\x42\x42\x42\x42"
+#define PACKED_TRACK2 PACKED_NUMBER "\xd3\x01\x21\x01\x12\x34\x5f"
+
+/* What the functions read that are about one format each. */
+static void begin_format(struct call *c)
+{
+    const struct function *f = c->function;
+    if (f == &check_many) {
+        panseal_text rows = GIVEN(NUMBER NUMBER NUMBER);
+        c->in.column.width = sizeof NUMBER - 1;
+        c->in.column.data = rows.ptr;
+        c->in.column.data_len = rows.len;
+        c->in.column.count = ROWS;
+    } else if (f == &card_mask || f == &card_group || f == &card_truncate || f == &card_network) {
+        c->text = GIVEN(NUMBER);
+        c->second = f == &card_network ? GIVEN("\xa0\0\0\0\x03\x10\x10") : c->second;
+    } else if (f == &expiry_parse) {
+        c->text = GIVEN("12/30");
+    } else if (f == &expiry_text) {
+        c->form = PANSEAL_EXPIRY_MMYY;
+    } else if (f == &holder_parse) {
+        c->text = GIVEN("BYRON/ADA A.LADY");
+    } else if (f == &holder_text) {
+        c->text = GIVEN("Ada Byron");
+    } else if (f == &holder_write) {
+        c->in.parts.surname = GIVEN("Byron");
+        c->in.parts.first = GIVEN("Ada");
+    } else if (f == &card_partial) {
+        c->text = GIVEN("4242");
+    } else if (f == &track_parse) {
+        c->text = GIVEN(";" TRACK2 "?");
+    } else if (f == &bcd_unpack) {
+        c->text = GIVEN(PACKED_TRACK2);
+    } else if (f == &chip_read) {
+        c->text = GIVEN(PACKED_TRACK2);
+        c->second = GIVEN(PACKED_NUMBER);
+        c->third = GIVEN("\x30\x12\x31");
+    } else if (f == &chip_record || f == &tlv_find) {
+        c->text = GIVEN("\x70\x17\x57\x0f" PACKED_TRACK2 "\x5f\x24\x03\x30\x12\x31");
+    } else if (f == &iso8583_number) {
+        c->text = GIVEN("16" NUMBER);
+    } else if (f == &iso8583_expiry) {
+        c->text = GIVEN("3012");
+    } else if (f == &iso8583_track2) {
+        c->text = GIVEN("34" TRACK2);
+    } else if (f == &scan_text) {
+        c->text = GIVEN("paid with " NUMBER ", then with 5555 5555 5555 4444.");
+    }
+}
+
 struct call *begin(const struct function *function)
 {
     static struct call call;
@@ -183,9 +362,15 @@ struct call *begin(const struct function *function)
     c->in.card.number = given(c, NUMBER, sizeof NUMBER - 1);
     PANSEAL_INIT(c->in.options);
     c->in.how = good_options();
+    PANSEAL_INIT(c->in.column);
+    PANSEAL_INIT(c->in.parts);
     memset(&c->to, PATTERN, sizeof c->to);
     c->to.info.struct_size = sizeof c->to.info;
     c->to.instrument.struct_size = sizeof c->to.instrument;
+    c->to.holder.struct_size = sizeof c->to.holder;
+    c->to.network.struct_size = sizeof c->to.network;
+    c->to.partial.struct_size = sizeof c->to.partial;
+    c->to.track.struct_size = sizeof c->to.track;
     c->to.err.struct_size = sizeof c->to.err;
 
     c->vault = good_vault;
@@ -201,9 +386,28 @@ struct call *begin(const struct function *function)
     c->vault_out = &c->to.vault;
     c->err = &c->to.err;
     c->literal = "m2";
-    if (function == &card_mask) {
-        c->text = given(c, NUMBER, sizeof NUMBER - 1);
-    } else if (function == &vault_deactivate) {
+    c->column = &c->in.column;
+    c->parts = &c->in.parts;
+    c->month_in = 12;
+    c->year_in = 2030;
+    c->first = 6;
+    c->last = 4;
+    c->tag = 0x5f24;
+    c->holder = &c->to.holder;
+    c->network = &c->to.network;
+    c->partial = &c->to.partial;
+    c->track = &c->to.track;
+    c->span = &c->to.span;
+    c->month = &c->to.month;
+    c->year = &c->to.year;
+    c->end = &c->to.end;
+    c->hits = c->to.hits;
+    c->hits_cap = HITS;
+    c->status = c->to.status;
+    c->networks = c->to.networks;
+    c->lengths = c->to.lengths;
+    c->last4 = c->to.last4;
+    if (function == &vault_deactivate) {
         c->text = given(c, victim.token, strlen(victim.token));
     } else {
         c->text = given(c, known.token, strlen(known.token));
@@ -213,6 +417,7 @@ struct call *begin(const struct function *function)
         unlink(path_of(path, "fresh.root"));
         c->literal = root_of("fresh.root");
     }
+    begin_format(c);
     return c;
 }
 
@@ -279,7 +484,10 @@ static uint64_t digest_of_files(void)
 static void check_guards(const struct outputs *to)
 {
     const unsigned char *guards[] = {to->before_info, to->before_instrument, to->before_text, to->before_len,
-                                     to->before_vault, to->before_err, to->after_err};
+                                     to->before_vault, to->before_holder, to->before_network, to->before_partial,
+                                     to->before_track, to->before_span, to->before_month, to->before_year,
+                                     to->before_end, to->before_hits, to->before_status, to->before_networks,
+                                     to->before_lengths, to->before_last4, to->before_err, to->after_err};
     for (size_t i = 0; i < sizeof guards / sizeof *guards; ++i) {
         for (int k = 0; k < GUARD; ++k) {
             if (guards[i][k] != PATTERN) {
@@ -317,7 +525,7 @@ static panseal_status run(struct call *c, panseal_status expected)
 {
     struct inputs in;
     struct outputs to;
-    uint64_t digest = digest_of_files();
+    uint64_t digest = c->is_one_of_many ? 0 : digest_of_files();
     panseal_status status;
 
     memcpy(&in, &c->in, sizeof in);
@@ -325,7 +533,12 @@ static panseal_status run(struct call *c, panseal_status expected)
     complaint[0] = 0;
     status = c->function->run(c);
 
-    if (status != expected) {
+    if (expected == ANY_JUDGEMENT) {
+        int is_of_another_kind = status == PANSEAL_E_UNSUPPORTED && c->function == &track_parse;
+        if (status != PANSEAL_OK && !is_of_another_kind && (status < PANSEAL_E_MISSING || status > PANSEAL_E_TOO_LONG)) {
+            complain(" answered %d;", (int)status);
+        }
+    } else if (status != expected) {
         complain(" answered %d, not %d;", (int)status, (int)expected);
     }
     if (memcmp(&in, &c->in, sizeof in) != 0) {
@@ -343,11 +556,13 @@ static panseal_status run(struct call *c, panseal_status expected)
         if (memcmp(&to, &c->to, sizeof to) != 0) {
             complain(" an output was written to;");
         }
-        if (digest != digest_of_files()) {
+        if (!c->is_one_of_many && digest != digest_of_files()) {
             complain(" a file was written to;");
         }
     }
-    check_vault();
+    if (!c->is_one_of_many) {
+        check_vault();
+    }
     return status;
 }
 
@@ -367,7 +582,9 @@ panseal_status end(struct call *c, const char *name, panseal_status expected)
 {
     panseal_status status = run(c, expected);
     tidy(c, status);
-    count(c->function->name, name, c->at);
+    if (!c->is_one_of_many || complaint[0] != 0) {
+        count(c->function->name, name, c->at);
+    }
     return status;
 }
 
@@ -432,6 +649,9 @@ static int table(const char *place)
     struct_rows();
     text_rows();
     buffer_rows();
+    format_rows();
+    column_rows();
+    garbage_rows();
     file_rows();
     handle_rows();
     thread_rows();

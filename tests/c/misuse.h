@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 8 };
+enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 16, ROWS = 3, HITS = 4 };
 
 #define NUMBER "4242424242424242"
 
@@ -20,6 +20,8 @@ struct inputs {
     panseal_card card;
     panseal_tokenize_options options;
     panseal_open_options how;
+    panseal_column column;
+    panseal_holder_parts parts;
 };
 
 /* Outputs between guards, all of it filled with a pattern before the call. */
@@ -29,11 +31,37 @@ struct outputs {
     unsigned char before_instrument[GUARD];
     panseal_instrument instrument;
     unsigned char before_text[GUARD];
-    char text[64];
+    char text[160];
     unsigned char before_len[GUARD];
     size_t len;
     unsigned char before_vault[GUARD];
     panseal_vault *vault;
+    unsigned char before_holder[GUARD];
+    panseal_holder holder;
+    unsigned char before_network[GUARD];
+    panseal_network_info network;
+    unsigned char before_partial[GUARD];
+    panseal_partial partial;
+    unsigned char before_track[GUARD];
+    panseal_track track;
+    unsigned char before_span[GUARD];
+    panseal_span span;
+    unsigned char before_month[GUARD];
+    int32_t month;
+    unsigned char before_year[GUARD];
+    int32_t year;
+    unsigned char before_end[GUARD];
+    size_t end;
+    unsigned char before_hits[GUARD];
+    panseal_hit hits[HITS];
+    unsigned char before_status[GUARD];
+    panseal_status status[ROWS];
+    unsigned char before_networks[GUARD];
+    uint8_t networks[ROWS];
+    unsigned char before_lengths[GUARD];
+    uint8_t lengths[ROWS];
+    unsigned char before_last4[GUARD];
+    char last4[4 * ROWS];
     unsigned char before_err[GUARD];
     panseal_error err;
     unsigned char after_err[GUARD];
@@ -48,8 +76,13 @@ struct call {
     panseal_card *card;
     panseal_tokenize_options *options;
     panseal_open_options *how;
-    panseal_text text;            /* a number or a token */
+    panseal_text text;            /* a number, a token, or whatever is read */
     panseal_text reason;
+    panseal_text second, third;   /* what goes with the text: an AID, tags of a chip */
+    panseal_column *column;
+    panseal_holder_parts *parts;
+    int32_t month_in, year_in, form;
+    uint32_t first, last, tag;
     const char *literal;          /* a root or a merchant */
     uint32_t flags;
     panseal_card_info *info;
@@ -57,10 +90,23 @@ struct call {
     char *out;
     size_t cap;
     size_t *len;
+    panseal_holder *holder;
+    panseal_network_info *network;
+    panseal_partial *partial;
+    panseal_track *track;
+    panseal_span *span;
+    int32_t *month, *year;
+    size_t *end;                  /* the end of a field, or where a scan goes on */
+    panseal_hit *hits;
+    size_t hits_cap;
+    panseal_status *status;
+    uint8_t *networks, *lengths;
+    char *last4;
     panseal_vault **vault_out;
     panseal_error *err;
 
     int err_is_wrong;             /* nothing may be written to it */
+    int is_one_of_many;           /* the files and the vault are looked at only now and then */
     long at;                      /* tells the rows of a loop apart, where not 0 */
     void *blocks[BLOCKS];
     struct inputs in;
@@ -74,7 +120,9 @@ struct function {
 };
 
 extern const struct function card_check, card_mask, root_create, vault_open, vault_merchant, vault_tokenize,
-    vault_lookup, vault_detokenize, vault_deactivate, vault_close;
+    vault_lookup, vault_detokenize, vault_deactivate, vault_close, check_many, card_group, card_truncate, expiry_parse,
+    expiry_text, holder_parse, holder_text, holder_write, card_network, card_partial, track_parse, bcd_unpack, chip_read,
+    chip_record, tlv_find, iso8583_number, iso8583_expiry, iso8583_track2, scan_text;
 
 /* One row: a function, the code it must answer, and what makes the call wrong. The code of the row is its name. */
 #define ROW(function, expected, ...) \
@@ -100,6 +148,18 @@ panseal_status end(struct call *call, const char *name, panseal_status expected)
 void end_refused(struct call *call, const char *name, int32_t param, panseal_status code);
 int holds(const char *name, int condition);
 
+/* Any answer but those of a wrong call or a fault in panseal: for bytes that mean nothing. */
+enum { ANY_JUDGEMENT = -1 };
+
+/* Whether an argument of a struct is read, written, or the error record. */
+enum kind { INPUT, OUTPUT, ERROR };
+
+/* The wrong calls that every struct knows: sizes, tails, odd places. */
+#define STRUCT(function, argument, kind) \
+    rows_of_struct(&function, #argument, offsetof(struct call, argument), sizeof *((struct call *)0)->argument, kind)
+
+void rows_of_struct(const struct function *function, const char *name, size_t argument, size_t size, enum kind kind);
+
 /* A block of exactly the size it needs, so that a byte read beyond it is noticed. Freed when the next row begins. */
 void *block(struct call *call, size_t size);
 panseal_text given(struct call *call, const char *bytes, size_t len);
@@ -123,6 +183,9 @@ void argument_rows(void);
 void struct_rows(void);
 void text_rows(void);
 void buffer_rows(void);
+void format_rows(void);
+void column_rows(void);
+void garbage_rows(void);
 void handle_rows(void);
 void file_rows(void);
 void thread_rows(void);

@@ -36,6 +36,7 @@ static struct secrets {
     struct text wrong;            /* fails the Luhn check */
     struct text typed;            /* the first number with spaces */
     char out[32];
+    unsigned char work[256];      /* where a path writes card data as a reader gives it */
 } secrets;
 
 static char url[512], root[512];
@@ -130,6 +131,250 @@ static void mask(void)
         panseal_text number = text(&secrets.number[i]);
         must(panseal_card_mask(number.ptr, number.len, 0, masked, sizeof masked, &len), PANSEAL_OK, "mask");
         must(panseal_card_mask(number.ptr, number.len, 0, masked, 3, &len), PANSEAL_E_BUFFER, "mask, no room");
+    }
+}
+
+/* Every view, the grouped number, and what is kept of it. */
+static void display(void)
+{
+    char shown[PANSEAL_MASK_MAX + 1];
+    size_t len;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        for (uint32_t flags = 0; flags < 7; ++flags) {
+            must(panseal_card_mask(number.ptr, number.len, flags, shown, sizeof shown, &len),
+                 flags == 3 ? PANSEAL_E_ARGUMENT : PANSEAL_OK, "mask with a view");
+        }
+        must(panseal_card_truncate(number.ptr, number.len, PANSEAL_TRUNCATE_USUAL, PANSEAL_TRUNCATE_USUAL, shown,
+                                   sizeof shown, &len), PANSEAL_OK, "truncate");
+        must(panseal_card_truncate(number.ptr, number.len, 12, 4, shown, sizeof shown, &len), PANSEAL_E_ARGUMENT,
+             "truncate too little");
+        must(panseal_card_group(number.ptr, number.len, secrets.out, 3, &len), PANSEAL_E_BUFFER, "group, no room");
+        must(panseal_card_group(number.ptr, number.len, secrets.out, sizeof secrets.out, &len), PANSEAL_OK, "group");
+    }
+}
+
+/* The numbers where they lie, as a column with offsets: every second row is what lies between them. Then each alone, as a
+ * column of its own width. */
+static void check_many(void)
+{
+    enum { ROWS = 2 * NUMBERS - 1 };
+    int32_t offsets[ROWS + 1];
+    panseal_status status[ROWS];
+    uint8_t network[ROWS], length[ROWS];
+    char last4[4 * ROWS];
+    panseal_column column;
+    for (int i = 0; i < NUMBERS; ++i) {
+        offsets[2 * i] = (int32_t)(i * (int)sizeof(struct text)) + 1;
+        offsets[2 * i + 1] = offsets[2 * i] + secrets.number[i].len;
+    }
+    PANSEAL_INIT(column);
+    PANSEAL_INIT(err);
+    column.data = (const char *)&secrets;
+    column.data_len = sizeof secrets.number;
+    column.offsets = offsets;
+    column.count = ROWS;
+    must(panseal_card_check_many(&column, status, network, length, last4, &err), PANSEAL_OK, "check_many");
+    for (int i = 0; i < ROWS; ++i) {
+        must(status[i], i % 2 == 0 ? PANSEAL_OK : PANSEAL_E_CHARSET, "a row");
+    }
+    for (int i = 0; i < NUMBERS; ++i) {
+        PANSEAL_INIT(column);
+        column.data = secrets.number[i].bytes;
+        column.data_len = column.width = secrets.number[i].len;
+        column.count = 1;
+        must(panseal_card_check_many(&column, status, network, length, last4, &err), PANSEAL_OK, "check_many of one");
+        must(status[0], PANSEAL_OK, "the row");
+    }
+}
+
+static void keyed(void)
+{
+    panseal_partial so_far;
+    for (int i = 0; i < NUMBERS; ++i) {
+        for (size_t len = 0; len <= secrets.number[i].len; ++len) {
+            PANSEAL_INIT(so_far);
+            must(panseal_card_partial(secrets.number[i].bytes, len, &so_far, &err), PANSEAL_OK, "partial");
+        }
+    }
+    must(panseal_card_partial(secrets.typed.bytes, secrets.typed.len, &so_far, &err), PANSEAL_OK, "partial, typed");
+    must(panseal_card_partial(secrets.name[0].bytes, secrets.name[0].len, &so_far, &err), PANSEAL_E_CHARSET,
+         "partial of a name");
+}
+
+static void network(void)
+{
+    static const uint8_t aid[] = {0xa0, 0, 0, 0, 0x03, 0x10, 0x10};
+    panseal_network_info info;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        PANSEAL_INIT(info);
+        must(panseal_card_network(number.ptr, number.len, NULL, 0, 0, &info, &err), PANSEAL_OK, "network");
+        must(panseal_card_network(number.ptr, number.len, aid, sizeof aid, PANSEAL_NETWORK_STRICT, &info, &err),
+             PANSEAL_OK, "network with an application");
+        panseal_aid_network((const uint8_t *)number.ptr, number.len);
+    }
+}
+
+static void holder(void)
+{
+    panseal_holder_parts parts;
+    panseal_holder spans;
+    size_t len;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text name = text(&secrets.name[i]), number = text(&secrets.number[i]);
+        must(panseal_holder_text(name.ptr, name.len, secrets.out, 3, &len), PANSEAL_E_BUFFER, "holder_text, no room");
+        must(panseal_holder_text(name.ptr, name.len, secrets.out, sizeof secrets.out, &len), PANSEAL_OK, "holder_text");
+        must(panseal_holder_text(number.ptr, number.len, secrets.out, sizeof secrets.out, &len), PANSEAL_E_MALFORMED,
+             "holder_text of a number");
+        PANSEAL_INIT(parts);
+        parts.surname = name;
+        must(panseal_holder_write(&parts, secrets.out, sizeof secrets.out, &len, &err), PANSEAL_OK, "holder_write");
+        parts.first = name;
+        must(panseal_holder_write(&parts, secrets.out, sizeof secrets.out, &len, &err), PANSEAL_E_TOO_LONG,
+             "holder_write of two");
+        PANSEAL_INIT(spans);
+        must(panseal_holder_parse(name.ptr, name.len, &spans, &err), PANSEAL_OK, "holder_parse");
+    }
+}
+
+/* Writes byte by byte: a copy must not pass through wide registers, from where it could get to the stack. */
+static size_t put_at(size_t at, const char *bytes, size_t len)
+{
+    volatile unsigned char *work = secrets.work;
+    for (size_t i = 0; i < len; ++i) {
+        work[at + i] = (unsigned char)bytes[i];
+    }
+    return at + len;
+}
+
+/* Writes digits two to a byte, from one nibble on. */
+static size_t pack_at(size_t nibble, const char *digits, size_t len)
+{
+    volatile unsigned char *work = secrets.work;
+    for (size_t i = 0; i < len; ++i, ++nibble) {
+        unsigned value = digits[i] >= 'A' ? (unsigned)(digits[i] - 'A') + 10 : (unsigned)(digits[i] - '0');
+        work[nibble / 2] = (unsigned char)(nibble % 2 == 0 ? value << 4 | 0xf : (work[nibble / 2] & 0xf0) | value);
+    }
+    return nibble;
+}
+
+static size_t put_track1(int which, const char *end, size_t end_len)
+{
+    size_t len = put_at(0, "%B", 2);
+    len = put_at(len, secrets.number[which].bytes, secrets.number[which].len);
+    len = put_at(len, "^", 1);
+    len = put_at(len, secrets.name[which].bytes, secrets.name[which].len);
+    return put_at(len, end, end_len);
+}
+
+static void tracks(void)
+{
+    const char *work = (const char *)secrets.work;
+    panseal_track track;
+    panseal_holder spans;
+    panseal_card swiped;
+    for (int i = 0; i < NUMBERS; ++i) {
+        size_t len = put_track1(i, "^3112101000000?", 15);
+        PANSEAL_INIT(track);
+        PANSEAL_INIT(spans);
+        must(panseal_track_parse(work, len, &track, &err), PANSEAL_OK, "track 1");
+        must(panseal_holder_parse(work + track.name.at, track.name.len, &spans, &err), PANSEAL_OK, "its name");
+        swiped = card(i);
+        swiped.number.ptr = work + track.number.at;
+        swiped.number.len = track.number.len;
+        check(&swiped, PANSEAL_OK);
+        len = put_track1(i, "^3113", 5);
+        must(panseal_track_parse(work, len, &track, &err), PANSEAL_E_MALFORMED, "track 1, month 13");
+
+        len = put_at(0, ";", 1);
+        len = put_at(len, secrets.number[i].bytes, secrets.number[i].len);
+        len = put_at(len, "=3112101000000?", 15);
+        must(panseal_track_parse(work, len, &track, &err), PANSEAL_OK, "track 2");
+        must(panseal_track_parse(work, 12, &track, &err), PANSEAL_E_MALFORMED, "track 2, cut short");
+    }
+}
+
+/* What a chip gives, packed in the caller's buffer and unpacked over itself. */
+static void chip(void)
+{
+    static const char tail[] = "D3112101000";
+    panseal_track track;
+    char *work = (char *)secrets.work;
+    const uint8_t *packed = secrets.work;
+    size_t len;
+    for (int i = 0; i < NUMBERS; ++i) {
+        const struct text *number = &secrets.number[i];
+        size_t size = (number->len + sizeof tail) / 2;
+        PANSEAL_INIT(track);
+        pack_at(pack_at(0, number->bytes, number->len), tail, sizeof tail - 1);
+        must(panseal_chip_read(packed, size, NULL, 0, NULL, 0, work, 3, &len, &track, &err), PANSEAL_E_BUFFER,
+             "chip, no room");
+        must(panseal_chip_read(packed, size, packed, 6, NULL, 0, work, sizeof secrets.work, &len, &track, &err),
+             PANSEAL_E_MALFORMED, "chip, two numbers");
+        must(panseal_chip_read(packed, size, NULL, 0, NULL, 0, work, sizeof secrets.work, &len, &track, &err),
+             PANSEAL_OK, "chip");
+
+        put_at(0, "\x70\0\x57", 4);
+        secrets.work[1] = (unsigned char)(size + 2);
+        secrets.work[3] = (unsigned char)size;
+        pack_at(pack_at(8, number->bytes, number->len), tail, sizeof tail - 1);
+        must(panseal_chip_record(packed, size + 4, work, sizeof secrets.work, &len, &track, &err), PANSEAL_OK,
+             "chip's record");
+
+        pack_at(pack_at(0, number->bytes, number->len), tail, sizeof tail - 1);
+        must(panseal_bcd_unpack(packed, size, work, sizeof secrets.work, &len), PANSEAL_OK, "unpack");
+    }
+}
+
+static void messages(void)
+{
+    static const char tail[] = "D3112101000";
+    panseal_track track;
+    char *work = (char *)secrets.work;
+    const uint8_t *field = secrets.work;
+    char digits[2];
+    size_t len, end;
+    for (int i = 0; i < NUMBERS; ++i) {
+        const struct text *number = &secrets.number[i];
+        size_t all = number->len + sizeof tail - 1;
+        digits[0] = (char)('0' + number->len / 10);
+        digits[1] = (char)('0' + number->len % 10);
+        put_at(put_at(0, digits, 2), number->bytes, number->len);
+        must(panseal_iso8583_number(field, number->len + 2u, PANSEAL_ISO8583_TEXT, work, sizeof secrets.work, &len, &end,
+                                    &err), PANSEAL_OK, "field 2, text");
+        pack_at(pack_at(0, digits, 2), number->bytes, number->len);
+        must(panseal_iso8583_number(field, (number->len + 3u) / 2, PANSEAL_ISO8583_PACKED, work, sizeof secrets.work,
+                                    &len, &end, &err), PANSEAL_OK, "field 2, packed");
+
+        digits[0] = (char)('0' + all / 10);
+        digits[1] = (char)('0' + all % 10);
+        PANSEAL_INIT(track);
+        put_at(put_at(put_at(0, digits, 2), number->bytes, number->len), tail, sizeof tail - 1);
+        must(panseal_iso8583_track2(field, all + 2, PANSEAL_ISO8583_TEXT, work, sizeof secrets.work, &len, &track, &err),
+             PANSEAL_OK, "field 35, text");
+        pack_at(pack_at(pack_at(0, digits, 2), number->bytes, number->len), tail, sizeof tail - 1);
+        must(panseal_iso8583_track2(field, (all + 3) / 2, PANSEAL_ISO8583_PACKED, work, sizeof secrets.work, &len,
+                                    &track, &err), PANSEAL_OK, "field 35, packed");
+    }
+}
+
+/* The whole buffer as it lies, then a track, and each number as a run. */
+static void scan(void)
+{
+    panseal_hit hits[2 * NUMBERS];
+    size_t count, next;
+    must(panseal_scan((const char *)&secrets, sizeof secrets, hits, 2 * NUMBERS, &count, &next, &err), PANSEAL_OK,
+         "scan");
+    for (int i = 0; i < NUMBERS; ++i) {
+        size_t len = put_track1(i, "^3112101000000?", 15);
+        must(panseal_scan((const char *)secrets.work, len, hits, 1, &count, &next, &err), PANSEAL_OK, "scan a track");
+        must(count == 1 ? PANSEAL_OK : PANSEAL_E_INTERNAL, PANSEAL_OK, "a find");
+        must(panseal_scan(secrets.number[i].bytes, secrets.number[i].len, NULL, 0, &count, &next, &err), PANSEAL_OK,
+             "scan without places");
+        must(panseal_scan(secrets.number[0].bytes, secrets.number[0].len, hits, 1, &count, &next, &err), PANSEAL_OK,
+             "scan a run");
+        must(count == 1 && hits[0].form == PANSEAL_HIT_RUN ? PANSEAL_OK : PANSEAL_E_INTERNAL, PANSEAL_OK, "a run");
     }
 }
 
@@ -276,6 +521,15 @@ static const struct path {
     {"check-typed", check_typed, 0},
     {"check-all-wrong", check_all_wrong, 0},
     {"mask", mask, 0},
+    {"display", display, 0},
+    {"check-many", check_many, 0},
+    {"keyed", keyed, 0},
+    {"network", network, 0},
+    {"holder", holder, 0},
+    {"tracks", tracks, 0},
+    {"chip", chip, 0},
+    {"messages", messages, 0},
+    {"scan", scan, 0},
     {"tokenize", tokenize, 1},
     {"tokenize-hundred", tokenize_hundred, 1},
     {"tokenize-refused", tokenize_refused, 1},
@@ -477,6 +731,7 @@ int main(int argc, char **argv)
         must(panseal_root_create(root, NULL), PANSEAL_OK, "root_create");
         open_vault();
     }
+    PANSEAL_INIT(err);
     dprintf(STDOUT_FILENO, "buffer %p %p\nready\n", (void *)&secrets, (void *)(&secrets + 1));
     read_secrets();
     if (strcmp(argv[4], "thread") == 0) {

@@ -87,6 +87,32 @@ def mask() -> None:
         must("*" in panseal.mask(number(i)), "mask")
 
 
+def check_many() -> None:
+    column = [number(i) for i in range(NUMBERS)] + [wrong(), typed()]
+    must(panseal.check_many(column).ok == NUMBERS + 1, "check a list")
+    must(len(panseal.check_many(view[: NUMBERS * TEXT], width=TEXT).status) == NUMBERS, "check a column")
+
+
+def display() -> None:
+    for i in range(NUMBERS):
+        panseal.mask(number(i), view="4", grouped=True)
+        panseal.truncate(number(i))
+        panseal.network(number(i))
+        panseal.partial(number(i)[:10])
+        with panseal.group(number(i)) as grouped:
+            grouped.reveal_into(out)
+
+
+def scan() -> None:
+    must(len(panseal.scan(view)) > 0, "scan")
+    scanner = panseal.Scanner()
+    for start in range(0, len(view), 100):
+        scanner.feed(view[start : start + 100])
+    scanner.finish()
+    panseal.Scanner().feed(view)
+    must(panseal.holds_card_number(view), "holds a card number")
+
+
 def tokens(vault: panseal.Vault) -> list[str]:
     return [vault.tokenize(number(i), cvv=cvv(i), name=name(i), **EXPIRY).token for i in range(NUMBERS)]
 
@@ -142,7 +168,15 @@ def deactivate(vault: panseal.Vault) -> None:
         must(not vault.lookup(token).active, "deactivate")
 
 
-WITHOUT_VAULT: list[Callable[[], None]] = [check_good, check_bad, check_all_wrong, mask]
+WITHOUT_VAULT: list[Callable[[], None]] = [
+    check_good,
+    check_bad,
+    check_all_wrong,
+    mask,
+    check_many,
+    display,
+    scan,
+]
 WITH_VAULT: list[Callable[[panseal.Vault], None]] = [
     tokenize,
     tokenize_twenty,
