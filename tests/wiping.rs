@@ -82,6 +82,32 @@ fn a_path_that_the_library_copies_is_wiped() {
 }
 
 #[test]
+fn the_python_extension_wipes_what_it_gives_back() {
+    // Short enough for Python to keep its own copies out of malloc.
+    let opens = "import os, panseal
+marker = os.environ['FREE_WATCH_MARKER']
+try:
+    panseal.create_root_key('file:/absent/' + '/'.join([marker] * 9))
+except panseal.KeyringError:
+    pass
+";
+    let leaks = format!("{opens}long = marker * 1000\ndel long\n");
+    let bench = Bench::new();
+    // The interpreter itself: what is called python3 may be a script that looks for it.
+    let named =
+        support::run(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]), PATIENCE);
+    let python = |script: &str| {
+        let mut program = Command::new(named.stdout.trim());
+        program.arg("-c").arg(script).env("PYTHONPATH", support::python_path());
+        bench.watch(MARKER, &mut program)
+    };
+    let watched = python(opens);
+    assert!(watched.held > 0, "the marker never was on the heap: {watched:?}");
+    assert_eq!(watched.dirty, 0, "{watched:?}");
+    assert!(python(&leaks).dirty > 0, "the watch is blind in a Python process");
+}
+
+#[test]
 fn no_block_that_is_given_back_holds_a_card_number() {
     let watched = Bench::new().child("card", "4929420573595709");
     assert!(watched.given_back > 100, "{watched:?}");
