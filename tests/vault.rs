@@ -404,48 +404,6 @@ fn a_writer_whose_keys_are_stale_loads_them_again() {
     assert!(digits(&vault, &token).is_ok());
 }
 
-#[cfg(unix)]
-#[test]
-fn parent_and_child_of_a_fork_both_go_on() {
-    let place = Place::new();
-    let vault = place.open().unwrap();
-    let before = token(&vault, VISA);
-    // SAFETY: the child uses the vault and leaves without running this program's exit.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let made = vault
-            .tokenize(&card(AMEX), "child")
-            .and_then(|made| vault.lookup(made.token.as_str().as_bytes()));
-        let read = digits(&vault, &before);
-        unsafe { libc::_exit(i32::from(made.is_err() || read.is_err())) };
-    }
-    let after: Vec<String> = (0..5).map(|_| token(&vault, VISA)).collect();
-    let mut status = 0;
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0, "the child could not go on");
-    assert_eq!(place.count("instrument"), 7);
-    assert!(after.iter().all(|token| digits(&vault, token).is_ok()));
-}
-
-#[cfg(unix)]
-#[test]
-fn a_child_whose_root_key_is_gone_says_so() {
-    let place = Place::new();
-    let vault = place.open().unwrap();
-    let token = token(&vault, VISA);
-    std::fs::remove_file(place.folder.path().join("cards.root")).unwrap();
-    // SAFETY: as above.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let forked = matches!(vault.lookup(token.as_bytes()), Err(error) if error.code() == Code::Fork);
-        unsafe { libc::_exit(i32::from(!forked)) };
-    }
-    let mut status = 0;
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0);
-    assert!(vault.lookup(token.as_bytes()).is_ok(), "the parent has its keys");
-}
-
 #[test]
 fn a_vault_makes_the_tokens_that_need_one_and_no_others() {
     for scheme in ["siv", "siv:letters", "mac", "ff1:0+4"] {
