@@ -6,7 +6,7 @@
 //! ```
 //! use panseal::card::{CardInput, check};
 //! use panseal::keys::Root;
-//! use panseal::vault::{OpenOptions, Vault};
+//! use panseal::vault::{OpenOptions, TokenizeOptions, Vault};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(&folder)?;
@@ -15,7 +15,7 @@
 //!
 //! let input = CardInput { expiry: Some((12, 2030)), ..CardInput::new(b"4242 4242 4242 4242", 1_800_000_000) };
 //! let card = check(&input).map_err(panseal::error::Error::from)?;
-//! let instrument = vault.tokenize(&card, "customer-1")?;
+//! let instrument = vault.tokenize(&card, &TokenizeOptions::of("customer-1"))?;
 //! assert_eq!(instrument.masked.as_str(), "424242******4242");
 //! assert_eq!(vault.lookup(instrument.token.as_str().as_bytes())?.network.name(), "VISA");
 //! # Ok::<(), Box<dyn std::error::Error>>(())

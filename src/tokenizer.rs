@@ -1,7 +1,6 @@
 //! Token scheme + keyring, for one merchant: it picks the epoch and stores nothing.
 //!
-//! A [`Tokenizer`] makes the tokens that need no vault, of `ff1`, `siv` and `mac`; its keys are in a keyring file. A
-//! vault brings its own keyring and asks for tokens one by one: [`issue`].
+//! A [`Tokenizer`] makes the tokens that need no vault, of `ff1`, `siv` and `mac`; its keys are in a keyring file.
 //!
 //! Tokens live as long as their epoch. Whoever may tokenize can confirm a guess at a card number, and with first six
 //! and last four known there are few to guess: `docs/token-schemes.md` has the dangers of each scheme.
@@ -9,7 +8,6 @@
 use crate::card::{self, Network, Pan, Separators};
 use crate::error::{Code, Error, Result};
 use crate::keys::file::{KeyringFile, Opened, Stamp};
-use crate::keys::keyring::FINGERPRINT_LEN;
 use crate::keys::{KeyInfo, KeyKind, Keyring, Purpose, Root};
 use crate::scheme::{BATCH, Ready, SLOTS, Scheme, Token, slot_of};
 use crate::secret::arena::Locked;
@@ -25,25 +23,6 @@ const MERCHANT_MAX: usize = 64;
 /// After so many single calls a thread looks whether the keys were changed by another process. Looking takes about as
 /// long as a few calls do. A prime, so that of handles which are used in turn each has its turn.
 const LOOK_EVERY: u32 = 251;
-
-/// What a vault stores of a card number's token.
-pub struct Issued {
-    /// The token.
-    pub token: Token,
-    /// The epoch that is active now, under which whoever stores the number seals it.
-    pub epoch: u32,
-    /// 'Same card?' within the merchant. Never leaves the vault.
-    pub fingerprint: [u8; FINGERPRINT_LEN],
-}
-
-/// Makes a token for a card number that a vault is going to store. `Argument` for a scheme that needs no vault.
-pub fn issue(scheme: Scheme, keyring: &Keyring, merchant: &str, pan: &Pan) -> Result<Issued> {
-    Ok(Issued {
-        token: scheme.draw(pan)?,
-        epoch: keyring.active_epoch()?,
-        fingerprint: keyring.fingerprint(merchant, pan)?,
-    })
-}
 
 /// How to open a tokenizer.
 #[derive(Clone)]

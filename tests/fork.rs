@@ -7,7 +7,7 @@
 use panseal::card::{CardInput, check};
 use panseal::error::{Code, Result};
 use panseal::keys::Root;
-use panseal::vault::{OpenOptions, Vault};
+use panseal::vault::{OpenOptions, TokenizeOptions, Vault};
 use std::sync::{Mutex, PoisonError};
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -21,7 +21,7 @@ fn open(folder: &tempfile::TempDir) -> Vault {
 
 fn tokenize(vault: &Vault, number: &[u8]) -> Result<String> {
     let card = check(&CardInput::new(number, 1_800_000_000))?;
-    Ok(vault.tokenize(&card, "c-1")?.token.to_string())
+    Ok(vault.tokenize(&card, &TokenizeOptions::of("c-1"))?.token.to_string())
 }
 
 fn detokenize(vault: &Vault, token: &str) -> Result<Vec<u8>> {

@@ -5,7 +5,7 @@
 
 use panseal::card::{CardInput, check};
 use panseal::keys::Root;
-use panseal::vault::{OpenOptions, Vault};
+use panseal::vault::{OpenOptions, TokenizeOptions, Vault};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -111,18 +111,20 @@ fn no_freed_block_holds_a_number_or_a_name() {
     clean("check", &mut || with_card(spaced, |_| ()));
     clean("check, refused", &mut || with_card(b"4929130582746000", |_| panic!("the card is refused")));
     clean("tokenize", &mut || {
-        with_card(spaced, |card| token = vault.tokenize(card, "c-1").unwrap().token.to_string());
+        with_card(spaced, |card| {
+            token = vault.tokenize(card, &TokenizeOptions::of("c-1")).unwrap().token.to_string()
+        });
     });
     clean("tokenize the same card again", &mut || {
-        with_card(NUMBER.as_bytes(), |card| drop(vault.tokenize(card, "c-2").unwrap()));
+        with_card(NUMBER.as_bytes(), |card| drop(vault.tokenize(card, &TokenizeOptions::of("c-2")).unwrap()));
     });
     clean("tokenize, refused", &mut || {
-        with_card(spaced, |card| assert!(vault.tokenize(card, "\0").is_err()))
+        with_card(spaced, |card| assert!(vault.tokenize(card, &TokenizeOptions::of("\0")).is_err()))
     });
     clean("lookup", &mut || drop(vault.lookup(token.as_bytes()).unwrap()));
     clean("detokenize", &mut || drop(vault.detokenize(token.as_bytes(), "", "test", 19).unwrap()));
     clean("detokenize, refused", &mut || assert!(vault.detokenize(b"x", "", "test", 19).is_err()));
-    clean("deactivate", &mut || vault.deactivate(token.as_bytes()).unwrap());
+    clean("deactivate", &mut || drop(vault.deactivate(token.as_bytes()).unwrap()));
     clean("open and close", &mut || drop(Vault::open(&options).unwrap()));
     assert!(freed > 50, "only {freed} blocks were freed: the paths did not run");
 }

@@ -3,7 +3,7 @@
 use panseal::card::{Card, CardInput, check};
 use panseal::error::{Code, Result};
 use panseal::keys::Root;
-use panseal::vault::{OpenOptions, Vault};
+use panseal::vault::{OpenOptions, TokenizeOptions, Vault};
 use std::path::PathBuf;
 
 const NOW: i64 = 1_800_000_000;
@@ -56,7 +56,7 @@ fn card(number: &[u8]) -> Card<'_> {
 }
 
 fn token(vault: &Vault, number: &[u8]) -> String {
-    vault.tokenize(&card(number), "c-1").unwrap().token.to_string()
+    vault.tokenize(&card(number), &TokenizeOptions::of("c-1")).unwrap().token.to_string()
 }
 
 fn code<T>(result: Result<T>) -> Code {
@@ -72,7 +72,7 @@ fn a_token_leads_to_its_card_and_back_also_after_reopening() {
     let place = Place::new();
     let token = {
         let vault = place.open().unwrap();
-        let made = vault.tokenize(&card(VISA), "c-1").unwrap();
+        let made = vault.tokenize(&card(VISA), &TokenizeOptions::of("c-1")).unwrap();
         assert!(made.active && !made.reused);
         assert_eq!(made.token.as_str().len(), 48);
         made.token.to_string()
@@ -180,7 +180,7 @@ fn a_customer_or_merchant_that_is_not_of_its_form_is_refused() {
     let place = Place::new();
     let vault = place.open().unwrap();
     for id in [&"x".repeat(65), "a\0b", "line\n"] {
-        assert_eq!(code(vault.tokenize(&card(VISA), id)), Code::Argument);
+        assert_eq!(code(vault.tokenize(&card(VISA), &TokenizeOptions::of(id))), Code::Argument);
         assert_eq!(code(vault.merchant(id)), Code::Argument);
         let (url, root) = (place.url(), place.root());
         let options = OpenOptions { merchant: id, ..OpenOptions::new(&url, &root) };
@@ -344,7 +344,7 @@ fn a_fingerprint_pointed_at_another_card_does_not_get_that_card_a_token() {
     let swap = "create temp table f as select * from card_fp;
                 update card_fp set card = (select f.card from f where f.card <> card_fp.card)";
     place.sql().execute_batch(swap).unwrap();
-    assert_eq!(code(vault.tokenize(&card(VISA), "")), Code::Tampered);
+    assert_eq!(code(vault.tokenize(&card(VISA), &TokenizeOptions::of(""))), Code::Tampered);
     assert_eq!(place.count("instrument"), 2);
 }
 
@@ -361,10 +361,10 @@ fn a_busy_database_is_said_to_be_busy() {
     let token = token(&vault, VISA);
     let other = place.sql();
     other.execute_batch("begin immediate").unwrap();
-    assert_eq!(code(vault.tokenize(&card(VISA), "")), Code::Busy);
+    assert_eq!(code(vault.tokenize(&card(VISA), &TokenizeOptions::of(""))), Code::Busy);
     assert!(vault.lookup(token.as_bytes()).is_ok(), "readers do not wait for a writer");
     other.execute_batch("rollback").unwrap();
-    assert!(vault.tokenize(&card(VISA), "").is_ok());
+    assert!(vault.tokenize(&card(VISA), &TokenizeOptions::of("")).is_ok());
 }
 
 #[test]

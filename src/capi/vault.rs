@@ -11,7 +11,7 @@ use super::ticket::{self, Object};
 use crate::card::Card;
 use crate::error::{Code, Result};
 use crate::scheme::Scheme;
-use crate::vault::{Instrument, OpenOptions, Vault};
+use crate::vault::{Instrument, OpenOptions, TokenizeOptions, Vault};
 use std::ffi::c_char;
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn panseal_vault_tokenize(
             let customer = unsafe { customer_of(options) }?;
             let out = unsafe { Out::new(out) }?;
             let tokenize = |card: &Card<'_>| {
-                out.write(&instrument(&vault.tokenize(card, customer)?));
+                out.write(&instrument(&vault.tokenize(card, &TokenizeOptions::of(customer))?));
                 Ok(())
             };
             unsafe { with_card(&card, tokenize) }
@@ -225,7 +225,8 @@ pub unsafe extern "C" fn panseal_vault_deactivate(
     token_len: usize,
     err: *mut panseal_error,
 ) -> panseal_status {
-    let work = || with_vault(vault, |vault| vault.deactivate(unsafe { token_bytes(token, token_len) }?));
+    let work =
+        || with_vault(vault, |vault| vault.deactivate(unsafe { token_bytes(token, token_len) }?).map(|_| ()));
     unsafe { pass::call(err, work) }
 }
 

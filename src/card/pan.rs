@@ -98,6 +98,11 @@ impl Pan {
         (Pan::MIN_LEN..self.len()).map(numbers_of).sum::<u64>() + value
     }
 
+    /// The same number once more, to be wiped on its own.
+    pub(crate) fn copy(&self) -> Pan {
+        Pan(SecretText::copy_of(self.digits()).unwrap_or_default())
+    }
+
     /// The digits in ASCII.
     pub fn digits(&self) -> &[u8] {
         self.0.as_bytes()

@@ -1,4 +1,4 @@
-//! The life of epochs: a new one when keys are rotated, the old ones decrypt-only, and gone one day.
+//! The life of epochs and index keys: a new one when keys are rotated, the old ones decrypt-only, and gone one day.
 //!
 //! These functions change entries in memory; whoever stores them makes the change durable before it is used.
 
@@ -56,6 +56,37 @@ pub fn free_slot(entries: &mut [WrappedKey], slot: u8) -> Result<()> {
 /// Wraps all keys anew under another root key; the keys stay what they are.
 pub fn rewrap(entries: &mut [WrappedKey], from: &RootKey, to: &RootKey, keyring: &[u8]) -> Result<()> {
     entries.iter_mut().try_for_each(|entry| entry.rewrap(from, to, keyring))
+}
+
+/// Adds a new active index key; the one before stays in force beside it until it is dropped. Its generation is given
+/// back. `Epoch` where two are in force already.
+pub fn begin_index(entries: &mut Vec<WrappedKey>, root: &RootKey, keyring: &[u8], now: i64) -> Result<u32> {
+    let newest = index_keys(entries).map(|entry| entry.info.id).max().ok_or(Code::Epoch)?;
+    if index_keys(entries).filter(|entry| entry.info.is_live()).count() != 1 {
+        return Err(Code::Epoch.into());
+    }
+    let id = newest.checked_add(1).ok_or(Code::Exhausted)?;
+    let fresh = WrappedKey::generate(root, keyring, (KeyKind::Index, id), None, now)?;
+    for entry in entries.iter_mut().filter(|entry| entry.info.kind == KeyKind::Index && entry.info.is_live())
+    {
+        (entry.info.state, entry.info.retired_at) = (KeyState::DecryptOnly, now);
+    }
+    entries.push(fresh);
+    Ok(id)
+}
+
+/// Forgets all index keys but the active one.
+pub fn drop_old_index(entries: &mut [WrappedKey]) {
+    for entry in entries.iter_mut().filter(|entry| entry.info.kind == KeyKind::Index) {
+        if entry.info.state == KeyState::DecryptOnly {
+            entry.info.state = KeyState::Destroyed;
+            entry.wrapped = Vec::new();
+        }
+    }
+}
+
+fn index_keys(entries: &[WrappedKey]) -> impl Iterator<Item = &WrappedKey> {
+    entries.iter().filter(|entry| entry.info.kind == KeyKind::Index)
 }
 
 fn epochs(entries: &[WrappedKey]) -> impl Iterator<Item = &WrappedKey> {

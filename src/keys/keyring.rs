@@ -99,12 +99,36 @@ impl Keyring {
         self.working_key(key, purpose, merchant)?.with(work)
     }
 
+    /// The generations of index keys that are in force, the newest first: one, or two while the key is being changed.
+    pub fn index_generations(&self) -> impl Iterator<Item = u32> {
+        let live = |key: &&Key| key.info.kind == KeyKind::Index && key.info.is_live();
+        let mut generations: Vec<u32> = self.keys.iter().filter(live).map(|key| key.info.id).collect();
+        generations.sort_unstable_by_key(|generation| std::cmp::Reverse(*generation));
+        generations.into_iter()
+    }
+
+    /// The fingerprint of a card number under an index key that is in force: see [`Keyring::fingerprint`].
+    pub fn fingerprint_under(
+        &self,
+        generation: u32,
+        merchant: &str,
+        pan: &Pan,
+    ) -> Result<[u8; FINGERPRINT_LEN]> {
+        let of_generation =
+            |key: &&Key| key.info.kind == KeyKind::Index && key.info.id == generation && key.info.is_live();
+        self.fingerprint_by(self.keys.iter().find(of_generation).ok_or(Code::Epoch)?, merchant, pan)
+    }
+
     /// The fingerprint of a card number within a merchant: HMAC-SHA-256 over its digits, under the active index key.
     ///
     /// It answers 'same card?' and must not leave the vault: with IIN and last four known, a fingerprint that can be
     /// asked for confirms a guess.
     pub fn fingerprint(&self, merchant: &str, pan: &Pan) -> Result<[u8; FINGERPRINT_LEN]> {
-        let working = self.working_key(self.active(KeyKind::Index)?, Purpose::Fingerprint, merchant)?;
+        self.fingerprint_by(self.active(KeyKind::Index)?, merchant, pan)
+    }
+
+    fn fingerprint_by(&self, index: &Key, merchant: &str, pan: &Pan) -> Result<[u8; FINGERPRINT_LEN]> {
+        let working = self.working_key(index, Purpose::Fingerprint, merchant)?;
         let mac = working.with(|key| {
             let mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::from(Code::Internal))?;
             Ok::<_, Error>(mac.chain_update(pan.digits()).finalize().into_bytes())

@@ -10,7 +10,7 @@ pub mod aead;
 mod check;
 mod derive;
 mod disk;
-mod epochs;
+pub(crate) mod epochs;
 pub(crate) mod file;
 pub mod keyring;
 pub mod root;

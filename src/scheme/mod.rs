@@ -69,6 +69,33 @@ impl Scheme {
         matches!(self, Scheme::Random | Scheme::RandomUuid | Scheme::Surrogate(_))
     }
 
+    /// Every token that a `surrogate` scheme has for a number, beginning at a random one: to find one that is left when
+    /// most are issued. `Argument` for other schemes.
+    pub(crate) fn all_surrogates(self, pan: &Pan) -> Result<impl Iterator<Item = Token>> {
+        match self {
+            Scheme::Surrogate(kept) => random::all_surrogates(kept, pan),
+            _ => Err(Code::Argument.into()),
+        }
+    }
+
+    /// Whether a token looks as this scheme would make one for the number.
+    pub(crate) fn fits(self, token: &Token, pan: &Pan) -> bool {
+        let text = token.as_str().as_bytes();
+        let shapes = classify(text);
+        match self {
+            Scheme::Random => shapes.hex_token,
+            Scheme::RandomUuid => shapes.uuid,
+            Scheme::Surrogate(kept) => {
+                let (digits, last) = (pan.digits(), pan.len() - kept.last());
+                shapes.numeric_token.is_some()
+                    && text.len() == pan.len()
+                    && text[..kept.first()] == digits[..kept.first()]
+                    && text[last..] == digits[last..]
+            }
+            _ => false,
+        }
+    }
+
     /// A new token of a scheme that needs a vault. `Argument` for one that does not, `Domain` where a surrogate would
     /// keep more than is allowed for a number of this length.
     pub(crate) fn draw(self, pan: &Pan) -> Result<Token> {

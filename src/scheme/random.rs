@@ -55,6 +55,26 @@ pub(super) fn surrogate(kept: Kept, pan: &Pan) -> Result<Token> {
     Token::parse(digits.as_bytes())
 }
 
+/// Every surrogate of a number, from a random one on and round to it again. The last hidden digit is the one that makes
+/// the residue: all others count up.
+pub(super) fn all_surrogates(kept: Kept, pan: &Pan) -> Result<impl Iterator<Item = Token>> {
+    let hidden = kept.hidden_by_surrogate(pan.len())?;
+    let digits = Digits::of(pan.digits()).ok_or(Code::Internal)?;
+    let last = hidden.end - 1;
+    let end = 10u64.pow((last - hidden.start) as u32) * 9;
+    let start = u64::from_be_bytes(random()?) % end;
+    Ok((start..end).chain(0..start).filter_map(move |count| {
+        let mut token = Digits::of(digits.as_bytes())?;
+        let mut value = count / 9;
+        for place in (hidden.start..last).rev() {
+            token.set(place, (value % 10) as u8);
+            value /= 10;
+        }
+        token.solve(last, 1 + (count % 9) as u8);
+        Token::parse(token.as_bytes()).ok()
+    }))
+}
+
 /// A random number below `end`, each as likely as the other.
 fn below(end: u8) -> Result<u8> {
     let fair = u8::MAX - u8::MAX % end;
@@ -130,6 +150,17 @@ mod tests {
         assert!(refused("6+4", "378282246310005").is_none());
         assert_eq!(refused("6+4", "4222222222222").unwrap().code(), Code::Domain);
         assert!(refused("0+4", "4222222222222").is_none());
+    }
+
+    #[test]
+    fn all_surrogates_are_there_once_each() {
+        let card = pan("4242424242424242");
+        let kept: Kept = "8+4".parse().unwrap();
+        let all: Vec<Token> = all_surrogates(kept, &card).unwrap().collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 9_000);
+        assert!(all.contains(&surrogate(kept, &card).unwrap()));
+        let fits = |token: &Token| crate::scheme::Scheme::Surrogate(kept).fits(token, &card);
+        assert!(all.iter().all(fits) && all.len() == 9_000);
     }
 
     #[test]

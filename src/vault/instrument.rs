@@ -1,6 +1,6 @@
-//! A stored card as it may be shown.
+//! A stored card as it may be shown, and what else is known of it.
 
-use super::seal;
+use super::seal::{self, Contents};
 use super::store::{CardRow, InstrumentRow};
 use crate::card::{self, Expiry, Mask, Network, Pan};
 use crate::error::{Code, Error, Result};
@@ -56,5 +56,29 @@ impl Instrument {
             created_at: row.created_at,
             keep_until: row.keep_until,
         })
+    }
+}
+
+/// What is sealed beside a token: about a person, so not for logs.
+pub struct Details(Contents);
+
+impl Details {
+    pub(super) fn of(contents: Contents) -> Details {
+        Details(contents)
+    }
+
+    /// The cardholder's name, or empty.
+    pub fn name(&self) -> &str {
+        std::str::from_utf8(self.0.name.as_bytes()).unwrap_or_default()
+    }
+
+    /// The metadata as it was given, a JSON object, or empty.
+    pub fn metadata(&self) -> &str {
+        &self.0.metadata
+    }
+
+    /// The extra bytes as they were given, or empty.
+    pub fn extra(&self) -> &[u8] {
+        &self.0.extra
     }
 }

@@ -1,41 +1,58 @@
 //! The vault: a tokenizer and records in a store, for one merchant at a time.
 //!
 //! An acknowledged token is on disk. Tokenizing and looking up are an oracle to whoever may call them; fingerprints
-//! therefore never leave this floor.
+//! therefore never leave this floor, and a [`Guard`] sees every operation.
 
+mod audit;
+mod change;
+mod customer;
 mod fork;
+mod guard;
 mod instrument;
+mod life;
+mod metadata;
+mod read;
 mod seal;
+mod status;
 mod store;
+mod tokenize;
 
-pub use instrument::Instrument;
+pub use audit::{AuditLine, AuditQuery};
+pub use change::{Change, Purged};
+pub use customer::Customer;
+pub use guard::{Guard, Operation};
+pub use instrument::{Details, Instrument};
+pub use metadata::METADATA_MAX;
+pub use read::ListQuery;
+pub use status::{EpochStatus, Status};
+pub use tokenize::{MANY_MAX, Reuse, TokenizeOptions};
 
-use crate::card::{Card, Pan};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, Keyring, Root, WrappedKey};
-use crate::scheme::{Scheme, Token};
-use crate::tokenizer::{self, Issued};
-use seal::Sealer;
+use crate::scheme::Scheme;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::sqlite::SqliteStore;
-use store::{AuditLine, CardRow, Fence, ID_LEN, InstrumentRow, Rows, Store, Work};
+use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id};
 
-/// The longest merchant, customer or actor, in bytes of UTF-8.
+/// The longest merchant, customer, actor or idempotency key, in bytes of UTF-8.
 pub const ID_MAX: usize = 64;
 /// The longest reason for a detokenization, in bytes of UTF-8.
 pub const REASON_MAX: usize = 256;
 
 /// How often a verb starts over because the vault's keys changed under it.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 8;
+/// The longest pause before a transaction is run once more.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How to open a vault.
 #[derive(Clone)]
 pub struct OpenOptions<'a> {
-    /// Where it is: `sqlite:PATH`.
+    /// Where it is: `sqlite:PATH`, or `memory:` for one that is gone when it is closed.
     pub url: &'a str,
-    /// Where its root key is: `file:PATH`.
+    /// Where its root key is: `file:PATH`, `env:NAME`, `components:PATH,PATH`.
     pub root: &'a str,
     /// The tenant that the handle works for; empty is one of its own.
     pub merchant: &'a str,
@@ -43,12 +60,14 @@ pub struct OpenOptions<'a> {
     pub actor: &'a str,
     /// How tokens are made.
     pub scheme: Scheme,
-    /// Make the vault where there is none. Otherwise that is `NotAVault`.
+    /// Make the vault where there is none. Otherwise that is `NotAVault`; `memory:` is always made.
     pub create: bool,
     /// This handle never detokenizes.
     pub no_reveal: bool,
-    /// How long to wait for another writer before `Busy`.
+    /// How long to wait for other writers before `Busy`.
     pub busy_timeout: Duration,
+    /// The generation that the host has seen last ([`Status::generation`]): an older vault is `Tampered`. 0: any.
+    pub min_generation: i64,
 }
 
 impl<'a> OpenOptions<'a> {
@@ -64,6 +83,7 @@ impl<'a> OpenOptions<'a> {
             create: false,
             no_reveal: false,
             busy_timeout: Duration::from_secs(5),
+            min_generation: 0,
         }
     }
 }
@@ -71,8 +91,8 @@ impl<'a> OpenOptions<'a> {
 /// An open vault, for one merchant. Any thread may use it at any time; it is closed when the last handle on it goes.
 pub struct Vault {
     shared: Arc<Shared>,
-    merchant: Box<str>,
-    actor: Box<str>,
+    merchant: Arc<str>,
+    actor: Arc<str>,
     scheme: Scheme,
     no_reveal: bool,
 }
@@ -80,8 +100,13 @@ pub struct Vault {
 /// What the handles of all merchants have in common.
 struct Shared {
     store: Arc<dyn Store>,
-    root: Root,
-    keyring: RwLock<Arc<Keyring>>,
+    root: Mutex<Root>,
+    /// Without a lock, so that no thread can hold one across a fork.
+    keyring: ArcSwap<Keyring>,
+    loading: Mutex<()>,
+    guard: ArcSwapOption<Arc<dyn Guard>>,
+    busy_timeout: Duration,
+    min_generation: i64,
 }
 
 impl Vault {
@@ -90,24 +115,28 @@ impl Vault {
     ///
     /// `Argument` for a URL, merchant or actor that is not of its form, or a token scheme of the
     /// [`Tokenizer`](crate::tokenizer::Tokenizer); `RootKey`; `NotAVault` where none is or
-    /// the file is something else, which is then left as it is; `SchemaNewer`; `Store` and `Busy`.
+    /// the file is something else, which is then left as it is; `SchemaNewer`; `Tampered` for a vault older than
+    /// `min_generation`; `Store` and `Busy`.
     pub fn open(options: &OpenOptions) -> Result<Vault> {
-        let path =
-            options.url.strip_prefix("sqlite:").filter(|path| is_plain_path(path)).ok_or(Code::Argument)?;
         check_id(options.merchant)?;
         check_id(options.actor)?;
         check_scheme(options.scheme)?;
         let root = Root::parse(options.root)?;
         root.fetch()?;
         let _no_fork = fork::enter();
-        let mut first_rows = |rows: &dyn Rows| first_keys(rows, &root);
-        let create = options.create.then_some(&mut first_rows as Work<'_>);
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(Path::new(path), options.busy_timeout, create)?);
-        let keyring = RwLock::new(Arc::new(load_keyring(&*store, &root)?));
+        let store = open_store(options, &root)?;
+        let keyring = load_keyring(&*store, &root, options.min_generation)?;
         fork::watch(Arc::downgrade(&store))?;
         Ok(Vault {
-            shared: Arc::new(Shared { store, root, keyring }),
+            shared: Arc::new(Shared {
+                store,
+                root: Mutex::new(root),
+                keyring: ArcSwap::from_pointee(keyring),
+                loading: Mutex::new(()),
+                guard: ArcSwapOption::empty(),
+                busy_timeout: options.busy_timeout,
+                min_generation: options.min_generation,
+            }),
             merchant: options.merchant.into(),
             actor: options.actor.into(),
             scheme: options.scheme,
@@ -122,174 +151,89 @@ impl Vault {
         Ok(Vault {
             shared: Arc::clone(&self.shared),
             merchant: merchant.into(),
-            actor: self.actor.clone(),
+            actor: Arc::clone(&self.actor),
             scheme: self.scheme,
             no_reveal: self.no_reveal,
         })
     }
 
-    /// Stores a checked card and gives its token, which is on disk when this returns.
-    ///
-    /// `customer` may be empty. The card's number and name are sealed; a cvv, a postal code or track data does
-    /// not get this far. `Argument` for a customer that is not of its form or a name longer than
-    /// [`seal::NAME_MAX`] bytes.
-    pub fn tokenize(&self, card: &Card, customer: &str) -> Result<Instrument> {
-        check_id(customer)?;
-        self.work(|keyring, now| {
-            let issued = tokenizer::issue(self.scheme, keyring, &self.merchant, card.number())?;
-            let sealer = Sealer::new(keyring, &self.merchant);
-            let mut fresh = self.new_card(&sealer, issued.epoch, card)?;
-            let mut instrument = new_instrument(&issued, card, customer, now);
-            self.write(keyring, &mut |rows| {
-                match rows.card_by_fingerprint(&self.merchant, &issued.fingerprint)? {
-                    Some(known) => fresh = self.same_card(&sealer, known, card.number())?,
-                    None => rows.insert_card(&self.merchant, &fresh, &issued.fingerprint)?,
+    /// The merchant that this handle works for.
+    pub fn merchant_name(&self) -> &str {
+        &self.merchant
+    }
+
+    /// Runs a verb with the keyring in hand: once more with a fresh one where that has become stale, be it that another
+    /// process changed the keys or that this one is a forked child; once more where another writer was faster.
+    fn work<T>(&self, mut verb: impl FnMut(&Arc<Keyring>, i64) -> Result<T>) -> Result<T> {
+        let _no_fork = fork::enter();
+        let mut pauses = Pauses::until(self.shared.busy_timeout);
+        let mut stale = 0;
+        loop {
+            let keyring = self.shared.keyring.load_full();
+            match verb(&keyring, now()) {
+                Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => {
+                    stale += 1;
+                    if stale > ATTEMPTS {
+                        // The keys are the vault's newest and still do not know the epoch: the row was changed.
+                        return Err(if error.code() == Code::Epoch { Code::Tampered.into() } else { error });
+                    }
+                    self.shared.reload(&keyring, error)?;
                 }
-                instrument.card = fresh.id;
-                sealer.seal_instrument(
-                    issued.epoch,
-                    &mut instrument,
-                    card.name().unwrap_or("").as_bytes(),
-                )?;
-                rows.insert_instrument(&self.merchant, &instrument)?;
-                self.audit(rows, now, None, "tokenize", &instrument.token, "")
-            })?;
-            Instrument::of(&instrument, &fresh, card.number())
-        })
-    }
-
-    /// What may be shown of a token's card. `Token` for a token that is unknown, malformed, or another merchant's:
-    /// deliberately one answer.
-    pub fn lookup(&self, token: &[u8]) -> Result<Instrument> {
-        let token = Token::parse(token)?;
-        self.work(|keyring, _| {
-            let mut found = None;
-            self.shared.store.read(&mut |rows| {
-                found = rows.instrument(&self.merchant, &token)?;
-                Ok(())
-            })?;
-            let (instrument, card) = found.ok_or(Code::Token)?;
-            let pan = Sealed { instrument: &instrument, card: &card }.open(keyring, &self.merchant)?.0;
-            Instrument::of(&instrument, &card, &pan)
-        })
-    }
-
-    /// The card number of a token. Actor and reason are in the audit trail, on disk, before it is given out.
-    ///
-    /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer`, and no line in the audit
-    /// trail, where the number has more. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
-    /// is empty or too long, `Token`, `Inactive` where the token was deactivated.
-    pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
-        if self.no_reveal {
-            return Err(Code::Irreversible.into());
+                Err(error) if is_again(&error) => pauses.pause()?,
+                other => return other,
+            }
         }
-        check_id(actor)?;
-        check_text(reason, REASON_MAX)?;
-        if reason.is_empty() {
-            return Err(Code::Argument.into());
-        }
-        let token = Token::parse(token)?;
-        self.work(|keyring, now| {
-            let mut pan = None;
-            self.write(keyring, &mut |rows| {
-                let (instrument, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
-                let opened = Sealed { instrument: &instrument, card: &card }.open(keyring, &self.merchant)?;
-                if !instrument.active {
-                    return Err(Code::Inactive.into());
-                }
-                if opened.0.len() > room {
-                    return Err(Code::Buffer.into());
-                }
-                pan = Some(opened.0);
-                self.audit(rows, now, Some(actor), "detokenize", &token, reason)
-            })?;
-            pan.ok_or_else(|| Code::Internal.into())
-        })
     }
 
-    /// Takes a token out of use: it can still be looked up, and no longer be detokenized. Doing so twice is fine.
-    pub fn deactivate(&self, token: &[u8]) -> Result<()> {
-        let token = Token::parse(token)?;
-        self.work(|keyring, now| {
-            self.write(keyring, &mut |rows| {
-                let (mut instrument, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
-                let (_, name) =
-                    Sealed { instrument: &instrument, card: &card }.open(keyring, &self.merchant)?;
-                if !instrument.active {
-                    return Ok(());
-                }
-                instrument.active = false;
-                let epoch = keyring.active_epoch()?;
-                Sealer::new(keyring, &self.merchant).seal_instrument(
-                    epoch,
-                    &mut instrument,
-                    name.as_bytes(),
-                )?;
-                rows.update_instrument(&self.merchant, &instrument)?;
-                self.audit(rows, now, None, "deactivate", &token, "")
+    /// A transaction that begins with the fence and ends with a line of the audit trail, by which its commit is known
+    /// where the connection was lost over it.
+    fn write(&self, keyring: &Keyring, line: &AuditRow, work: Work<'_>) -> Result<()> {
+        self.commit(&line.id, &mut || {
+            self.shared.store.write(&mut |rows| {
+                check_fence(rows, keyring)?;
+                work(rows)?;
+                rows.insert(&self.merchant, &Fresh { audits: vec![line], ..Fresh::default() })
             })
         })
     }
 
-    /// Runs a verb with the keyring in hand; once more with a fresh one where that has become stale, be it that
-    /// another process changed the keys or that this one is a forked child.
-    fn work<T>(&self, mut verb: impl FnMut(&Keyring, i64) -> Result<T>) -> Result<T> {
-        let _no_fork = fork::enter();
-        let mut stale = Error::from(Code::Internal);
-        for _ in 0..ATTEMPTS {
-            let keyring = self.shared.keyring.read().unwrap_or_else(PoisonError::into_inner).clone();
-            match verb(&keyring, now()) {
-                Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => {
-                    stale = error;
-                    self.shared.reload(&keyring, error)?;
-                }
+    /// [`Vault::write`] for a job, which does all that itself and can be grouped with others.
+    fn submit(&self, mark: &Id, job: &Arc<dyn Job>) -> Result<()> {
+        self.commit(mark, &mut || self.shared.store.submit(job))
+    }
+
+    /// Commits; where the connection is lost over it, finds out by the audit line `mark` whether that was done, and runs
+    /// the same transaction again if not. It cannot be done twice: the line is there once.
+    fn commit(&self, mark: &Id, transact: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let mut pauses = Pauses::until(self.shared.busy_timeout);
+        let mut in_doubt = None;
+        loop {
+            match transact() {
+                Err(error) if is_in_doubt(&error) => in_doubt = Some(error),
+                Err(error) if is_again(&error) && in_doubt.is_some() => {}
                 other => return other,
             }
-        }
-        // The keys are the vault's newest and still do not know the epoch: the row was changed.
-        Err(if stale.code() == Code::Epoch { Code::Tampered.into() } else { stale })
-    }
-
-    /// A write transaction that begins with the fence: `Epoch` where the keyring is not the vault's present one.
-    fn write(&self, keyring: &Keyring, work: Work<'_>) -> Result<()> {
-        self.shared.store.write(&mut |rows| {
-            if rows.fence()?.version != keyring.version() {
-                return Err(Code::Epoch.into());
+            let mut there = false;
+            let asked = self.shared.store.read(&mut |rows| {
+                there = rows.has_audit(&self.merchant, mark)?;
+                Ok(())
+            });
+            if asked.is_ok() && there {
+                return Ok(());
             }
-            work(rows)
+            pauses.pause().map_err(|busy| in_doubt.unwrap_or(busy))?;
+        }
+    }
+
+    fn line(&self, at: i64, action: &str, token: &str) -> Result<AuditRow> {
+        Ok(AuditRow {
+            id: new_id()?,
+            at,
+            actor: self.actor.as_ref().into(),
+            action: action.into(),
+            token: token.into(),
+            reason: String::new(),
         })
-    }
-
-    fn new_card(&self, sealer: &Sealer, epoch: u32, card: &Card) -> Result<CardRow> {
-        let pan = card.number();
-        let mut row = CardRow {
-            id: random_id()?,
-            network: card.network().name().into(),
-            iin: ascii(pan.iin()),
-            last4: ascii(&pan.last4()),
-            sealed: Vec::new(),
-        };
-        sealer.seal_card(epoch, &mut row, pan)?;
-        Ok(row)
-    }
-
-    /// A fingerprint that was pointed at another card must not give that card a new token.
-    fn same_card(&self, sealer: &Sealer, known: CardRow, pan: &Pan) -> Result<CardRow> {
-        let same = sealer.open_card(&known)?.digits() == pan.digits();
-        if same { Ok(known) } else { Err(Code::Tampered.into()) }
-    }
-
-    fn audit(
-        &self,
-        rows: &dyn Rows,
-        at: i64,
-        actor: Option<&str>,
-        action: &str,
-        token: &Token,
-        reason: &str,
-    ) -> Result<()> {
-        let actor = actor.filter(|actor| !actor.is_empty()).unwrap_or(&self.actor);
-        rows.insert_audit(&self.merchant, &AuditLine { at, actor, action, token, reason })
     }
 }
 
@@ -302,71 +246,101 @@ impl Drop for Shared {
 }
 
 impl Shared {
+    fn root(&self) -> Root {
+        self.root.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Loads the keyring again, unless another thread has done so since `stale` was taken.
-    fn reload(&self, stale: &Keyring, why: Error) -> Result<()> {
-        let mut keyring = self.keyring.write().unwrap_or_else(PoisonError::into_inner);
-        if std::ptr::eq(&raw const **keyring, stale) {
-            let fresh = load_keyring(&*self.store, &self.root);
+    fn reload(&self, stale: &Arc<Keyring>, why: Error) -> Result<()> {
+        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&self.keyring.load(), stale) {
+            let at_least = self.min_generation.max(stale.version());
+            let fresh = load_keyring(&*self.store, &self.root(), at_least);
             // In a forked child a root key that is out of reach has its own answer.
-            *keyring = Arc::new(fresh.map_err(|error| match (why.code(), error.code()) {
+            self.keyring.store(Arc::new(fresh.map_err(|error| match (why.code(), error.code()) {
                 (Code::Fork, Code::RootKey) => why,
                 _ => error,
-            })?);
+            })?));
         }
         Ok(())
     }
 }
 
-/// An instrument's two rows, opened together: neither is believed alone.
-struct Sealed<'r> {
-    instrument: &'r InstrumentRow,
-    card: &'r CardRow,
+/// Pauses that grow, until patience ends.
+struct Pauses {
+    deadline: Instant,
+    next: Duration,
 }
 
-impl Sealed<'_> {
-    fn open(&self, keyring: &Keyring, merchant: &str) -> Result<(Pan, seal::Name)> {
-        let sealer = Sealer::new(keyring, merchant);
-        Ok((sealer.open_card(self.card)?, sealer.open_instrument(self.instrument)?))
+impl Pauses {
+    fn until(patience: Duration) -> Pauses {
+        Pauses { deadline: Instant::now() + patience, next: Duration::from_micros(200) }
     }
+
+    /// `Busy` where there is no time left.
+    fn pause(&mut self) -> Result<()> {
+        if Instant::now() >= self.deadline {
+            return Err(Code::Busy.into());
+        }
+        // Writers that were in each other's way are not to meet again.
+        let mut byte = [0];
+        getrandom::fill(&mut byte).map_err(|_| Code::Internal)?;
+        std::thread::sleep(self.next.mul_f32(0.5 + f32::from(byte[0]) / 255.0));
+        self.next = (self.next * 2).min(PAUSE_MAX);
+        Ok(())
+    }
+}
+
+/// `Epoch` where the keyring in hand is not the vault's present one. First in every transaction that writes.
+fn check_fence(rows: &dyn Rows, keyring: &Keyring) -> Result<()> {
+    if rows.fence()?.version == keyring.version() { Ok(()) } else { Err(Code::Epoch.into()) }
+}
+
+fn open_store(options: &OpenOptions, root: &Root) -> Result<Arc<dyn Store>> {
+    let mut first_rows = |rows: &dyn Rows| first_keys(rows, root);
+    if options.url == "memory:" {
+        return Ok(Arc::new(SqliteStore::in_memory(&mut first_rows)?));
+    }
+    let path =
+        options.url.strip_prefix("sqlite:").filter(|path| is_plain_path(path)).ok_or(Code::Argument)?;
+    let create = options.create.then_some(&mut first_rows as Work<'_>);
+    Ok(Arc::new(SqliteStore::open(Path::new(path), options.busy_timeout, create)?))
 }
 
 fn first_keys(rows: &dyn Rows, root: &Root) -> Result<()> {
-    let fence = Fence { vault: random_id()?, version: 1 };
+    let mut vault = [0; store::ID_LEN];
+    getrandom::fill(&mut vault).map_err(|_| Code::Internal)?;
     let root = root.fetch()?;
-    rows.insert_fence(&fence)?;
-    for kind in [KeyKind::Epoch, KeyKind::Index] {
-        rows.insert_key(&WrappedKey::generate(&root, &fence.vault, (kind, 1), None, now())?)?;
-    }
-    Ok(())
+    rows.insert_fence(&Fence { vault, version: 1 })?;
+    let keys = [KeyKind::Epoch, KeyKind::Index];
+    let keys = keys.map(|kind| WrappedKey::generate(&root, &vault, (kind, 1), None, now()));
+    rows.put_keys(&keys.into_iter().collect::<Result<Vec<_>>>()?)
 }
 
-fn load_keyring(store: &dyn Store, root: &Root) -> Result<Keyring> {
-    let mut loaded = None;
-    store.read(&mut |rows| {
-        loaded = Some((rows.fence()?, rows.keys()?));
-        Ok(())
-    })?;
-    let (fence, keys) = loaded.ok_or(Code::Internal)?;
+/// Fence and keys belong together: read until nobody has changed them in between.
+fn read_keys(store: &dyn Store) -> Result<(Fence, Vec<WrappedKey>)> {
+    let mut found = None;
+    for _ in 0..ATTEMPTS {
+        store.read(&mut |rows| {
+            let fence = rows.fence()?;
+            let keys = rows.keys()?;
+            found = (rows.fence()? == fence).then_some((fence, keys));
+            Ok(())
+        })?;
+        if let Some(found) = found.take() {
+            return Ok(found);
+        }
+    }
+    Err(again())
+}
+
+/// `Tampered` where what the store has is older than `at_least`.
+fn load_keyring(store: &dyn Store, root: &Root, at_least: i64) -> Result<Keyring> {
+    let (fence, keys) = read_keys(store)?;
+    if fence.version < at_least {
+        return Err(Code::Tampered.into());
+    }
     Keyring::open(root, &fence.vault, fence.version, &keys)
-}
-
-fn new_instrument(issued: &Issued, card: &Card, customer: &str, now: i64) -> InstrumentRow {
-    InstrumentRow {
-        token: issued.token,
-        card: [0; ID_LEN],
-        customer: customer.into(),
-        expiry: card.expiry().map_or(0, |expiry| i32::from(expiry.year()) * 100 + i32::from(expiry.month())),
-        active: true,
-        created_at: now,
-        keep_until: 0,
-        sealed: Vec::new(),
-    }
-}
-
-fn random_id() -> Result<[u8; ID_LEN]> {
-    let mut id = [0; ID_LEN];
-    getrandom::fill(&mut id).map_err(|_| Code::Internal)?;
-    Ok(id)
 }
 
 /// The system clock, in seconds since 1970 UTC.
@@ -374,21 +348,12 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
-fn ascii(digits: &[u8]) -> String {
-    digits.iter().map(|digit| char::from(*digit)).collect()
-}
-
 fn is_plain_path(path: &str) -> bool {
     !path.is_empty() && !path.contains('\0')
 }
 
-/// Surrogates are not made yet: a vault must see to it that none is issued twice, not even after a purge.
 fn check_scheme(scheme: Scheme) -> Result<()> {
-    match scheme {
-        Scheme::Surrogate(_) => Err(Code::Unsupported.into()),
-        scheme if scheme.needs_vault() => Ok(()),
-        _ => Err(Code::Argument.into()),
-    }
+    if scheme.needs_vault() { Ok(()) } else { Err(Code::Argument.into()) }
 }
 
 fn check_id(id: &str) -> Result<()> {

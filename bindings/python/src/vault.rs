@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use panseal::card::{Pan, check};
 use panseal::error::{Code, Error, Result};
 use panseal::keys::Root;
-use panseal::vault::{OpenOptions, Vault as Core};
+use panseal::vault::{OpenOptions, TokenizeOptions, Vault as Core};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -166,7 +166,7 @@ impl Vault {
             let vault = self.handle(py)?;
             let stored = py.detach(move || {
                 let card = check(input).map_err(Error::from)?;
-                vault.tokenize(&card, customer)
+                vault.tokenize(&card, &TokenizeOptions::of(customer))
             });
             stored.map(Instrument).map_err(|error| raise(py, &error))
         })
@@ -200,7 +200,7 @@ impl Vault {
 
     /// Take a token out of use: it can still be looked up, and no longer be detokenized. Doing so twice is fine.
     fn deactivate(&self, py: Python<'_>, token: SecretArg<'_, '_>) -> PyResult<()> {
-        self.with_token(py, &token, |vault, token| vault.deactivate(token))
+        self.with_token(py, &token, |vault, token| vault.deactivate(token).map(|_| ()))
     }
 
     /// Close this handle. Calls that are inside finish; the database is closed with its last handle.

@@ -1,72 +1,156 @@
 //! What a vault asks of a database: rows in, rows out, in transactions. No key and no card number comes this far;
 //! what is secret in a row is sealed.
+//!
+//! Three stores are there: one SQLite file, SQLite in memory, PostgreSQL. A store knows nothing of cards; the vault
+//! knows nothing of SQL.
 
 mod open_files;
 pub mod sqlite;
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::keys::WrappedKey;
 use crate::scheme::Token;
+use std::sync::Arc;
 
-/// Length of a card's and of a vault's random id, in bytes.
+/// Length of a card's, an audit line's and a vault's id, in bytes.
 pub const ID_LEN: usize = 16;
+/// Such an id.
+pub type Id = [u8; ID_LEN];
+/// A keyed hash of a card number.
+pub type Fingerprint = [u8; crate::keys::keyring::FINGERPRINT_LEN];
 
 /// What is done with the rows inside a transaction.
 pub type Work<'w> = &'w mut dyn FnMut(&dyn Rows) -> Result<()>;
 
+/// A write that any thread can do, and as often as it takes: it owns what it writes, and calls nobody back.
+pub trait Job: Send + Sync {
+    /// Does it, inside a transaction.
+    fn run(&self, rows: &dyn Rows) -> Result<()>;
+}
+
 /// A database.
+///
+/// An error that [is to be tried again](is_again) left no effects; one that is [in doubt](is_in_doubt) may have.
 pub trait Store: Send + Sync {
-    /// Runs `work` on one consistent view.
+    /// `sqlite`, `memory` or `postgres`.
+    fn name(&self) -> &'static str;
+
+    /// The schema's version, which is that of this library from opening on.
+    fn schema(&self) -> i32;
+
+    /// Runs `work` outside a transaction: each of its reads sees the present.
     fn read(&self, work: Work<'_>) -> Result<()>;
 
-    /// Runs `work` alone among the writers and makes its effects durable before it returns; on an error of
-    /// `work` there are none.
+    /// Runs `work` in a transaction and makes its effects durable before it returns; on an error of `work` there are
+    /// none.
     fn write(&self, work: Work<'_>) -> Result<()>;
+
+    /// Like [`Store::write`], but others may do it, in one transaction with jobs of theirs.
+    fn submit(&self, job: &Arc<dyn Job>) -> Result<()> {
+        self.write(&mut |rows| job.run(rows))
+    }
 
     /// Gives up whatever must not be carried into a forked process. The next `read` or `write` opens it again.
     fn let_go(&self);
+
+    /// Called in a forked child, where other threads are gone: forgets what was carried along all the same.
+    fn forked(&self) {}
 }
 
-/// The rows of a vault, inside a transaction.
+/// The rows of a vault. Inside [`Store::write`] they are those of one transaction.
 pub trait Rows {
-    /// The row that every writer reads first.
+    /// The row that every writer reads first; in a transaction it cannot change until that ends.
     fn fence(&self) -> Result<Fence>;
+    /// The fence of a new vault.
+    fn insert_fence(&self, fence: &Fence) -> Result<()>;
+    /// Waits for the running writers and makes the fence's version one more: those that come find it changed.
+    fn raise_fence(&self) -> Result<()>;
     /// All keys, wrapped.
     fn keys(&self) -> Result<Vec<WrappedKey>>;
-    /// The fence and the first keys of a new vault.
-    fn insert_fence(&self, fence: &Fence) -> Result<()>;
-    /// A new key.
-    fn insert_key(&self, key: &WrappedKey) -> Result<()>;
+    /// Puts keys in the place of those with the same kind and id, or beside them.
+    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()>;
 
-    /// The card of a fingerprint.
-    fn card_by_fingerprint(&self, merchant: &str, fingerprint: &[u8]) -> Result<Option<CardRow>>;
-    /// A new card and its fingerprint.
-    fn insert_card(&self, merchant: &str, card: &CardRow, fingerprint: &[u8]) -> Result<()>;
+    /// The cards of fingerprints, one answer for each.
+    fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>>;
+    /// Keeps other writers off these cards until the transaction ends; says which of them are still there. The ids are
+    /// in ascending order, so that two writers do not wait for each other.
+    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>>;
+    /// New cards, instruments, audit lines and idempotency keys. Again, where one of them is there already.
+    fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()>;
+    /// A fingerprint of a card that has others already; one that is there is left as it is.
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()>;
+    /// Removes up to `limit` fingerprints of an index generation, and says how many.
+    fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize>;
+    /// Puts a card's newly sealed number in the place of `was`; says whether it was still there.
+    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool>;
+    /// Removes a card and those of its fingerprints that are given.
+    fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()>;
 
     /// An instrument and its card.
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>>;
-    /// A new instrument.
-    fn insert_instrument(&self, merchant: &str, instrument: &InstrumentRow) -> Result<()>;
-    /// The changed columns of an instrument: `active` and what is sealed over it.
-    fn update_instrument(&self, merchant: &str, instrument: &InstrumentRow) -> Result<()>;
+    /// All instruments of a card, the newest first.
+    fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>>;
+    /// The changed columns of an instrument, where what is sealed over it is still `was`; says whether it was.
+    fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool>;
+    /// Removes an instrument; its token goes into the tombstones where `bury` says so.
+    fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()>;
+    /// Which of these tokens were issued already, be it that they are gone.
+    fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>>;
+    /// Instruments and their cards, in the order of their tokens.
+    fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>>;
+    /// How many instruments a listing has in all, wherever it begins.
+    fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64>;
 
-    /// A line of the audit trail.
-    fn insert_audit(&self, merchant: &str, line: &AuditLine) -> Result<()>;
+    /// The tokens that idempotency keys led to, one answer for each.
+    fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>>;
+    /// Removes up to `limit` idempotency keys that were used before `before`, and says how many.
+    fn forget_keys(&self, before: i64, limit: usize) -> Result<usize>;
+
+    /// A customer.
+    fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>>;
+    /// The customer whom the merchant knows by this reference.
+    fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>>;
+    /// Keeps other writers off a customer until the transaction ends; says whether it is there.
+    fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool>;
+    /// A new customer; says whether there was none of that id and reference.
+    fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool>;
+    /// The changed columns of a customer, where what is sealed is still `was`; says whether it was.
+    fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool>;
+    /// Removes a customer.
+    fn delete_customer(&self, merchant: &str, id: &str) -> Result<()>;
+    /// Customers in the order of their ids.
+    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>>;
+
+    /// Whether a line of the audit trail is there.
+    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool>;
+    /// Lines of the audit trail in the order of their ids, which is that of time.
+    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>>;
+
+    /// Cards of all merchants in the order of their ids.
+    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>>;
+    /// Instruments of all merchants in the order of merchant and token.
+    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>>;
+    /// Customers of all merchants in the order of merchant and id.
+    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>>;
+    /// How many rows each epoch has sealed: its four bytes as they stand in a sealed field, cards, instruments,
+    /// customers. Reads every row.
+    fn tally(&self) -> Result<Vec<Tally>>;
 }
 
 /// By its version a writer notices that the keys in its hands are no longer the vault's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
     /// The vault's id, to which its keys are bound.
-    pub vault: [u8; ID_LEN],
+    pub vault: Id,
     /// Grows whenever the keys change.
     pub version: i64,
 }
 
 /// A card of one merchant. All but the sealed number stands in the clear, bound to the seal.
+#[derive(Clone)]
 pub struct CardRow {
-    /// Random.
-    pub id: [u8; ID_LEN],
+    /// Made by [`new_id`].
+    pub id: Id,
     /// The network's name.
     pub network: String,
     /// First six digits, or empty where storing them would leave too few hidden.
@@ -77,12 +161,22 @@ pub struct CardRow {
     pub sealed: Vec<u8>,
 }
 
+/// A fingerprint and the generation of the index key that made it.
+#[derive(Clone, Copy)]
+pub struct Print {
+    /// The index key's generation.
+    pub generation: u32,
+    /// The fingerprint.
+    pub print: Fingerprint,
+}
+
 /// A token of one merchant.
+#[derive(Clone)]
 pub struct InstrumentRow {
     /// The token.
     pub token: Token,
     /// The card's id.
-    pub card: [u8; ID_LEN],
+    pub card: Id,
     /// The customer, or empty.
     pub customer: String,
     /// Year times 100 plus month, or 0.
@@ -93,20 +187,139 @@ pub struct InstrumentRow {
     pub created_at: i64,
     /// Seconds since 1970 UTC, or 0: for ever.
     pub keep_until: i64,
-    /// The sealed name, bound to all of the above.
+    /// Name, metadata and extra, sealed, bound to all of the above.
+    pub sealed: Vec<u8>,
+}
+
+/// A customer of one merchant.
+#[derive(Clone)]
+pub struct CustomerRow {
+    /// The merchant's or a dialect's id for it.
+    pub id: String,
+    /// Another name that leads to it, or empty; no two customers of a merchant have the same.
+    pub reference: String,
+    /// Seconds since 1970 UTC.
+    pub created_at: i64,
+    /// Seconds since 1970 UTC.
+    pub updated_at: i64,
+    /// Seconds since 1970 UTC, or 0: it is not deleted.
+    pub deleted_at: i64,
+    /// What is known of the customer, sealed, bound to all of the above.
     pub sealed: Vec<u8>,
 }
 
 /// Who did what to which token, when and why.
-pub struct AuditLine<'a> {
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Made by [`new_id`].
+    pub id: Id,
     /// Seconds since 1970 UTC.
     pub at: i64,
     /// Who acts.
-    pub actor: &'a str,
+    pub actor: String,
     /// The verb.
-    pub action: &'a str,
-    /// The token acted on.
-    pub token: &'a Token,
+    pub action: String,
+    /// The token acted on, or empty.
+    pub token: String,
     /// Why, or empty.
-    pub reason: &'a str,
+    pub reason: String,
+}
+
+/// An idempotency key, used.
+pub struct UsedKey<'k> {
+    /// The caller's key.
+    pub key: &'k str,
+    /// The token that it led to.
+    pub token: &'k Token,
+    /// Seconds since 1970 UTC.
+    pub at: i64,
+}
+
+/// What one write adds.
+#[derive(Default)]
+pub struct Fresh<'f> {
+    /// Cards.
+    pub cards: Vec<&'f CardRow>,
+    /// Their fingerprints, each with its card.
+    pub prints: Vec<(Print, Id)>,
+    /// Instruments.
+    pub instruments: Vec<&'f InstrumentRow>,
+    /// Lines of the audit trail.
+    pub audits: Vec<&'f AuditRow>,
+    /// Idempotency keys.
+    pub keys: Vec<UsedKey<'f>>,
+}
+
+/// Which instruments are wanted, and which part of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listing<'l> {
+    /// Of this customer alone.
+    pub customer: Option<&'l str>,
+    /// Active ones alone, or inactive ones.
+    pub active: Option<bool>,
+    /// Behind this token.
+    pub after: Option<&'l str>,
+    /// So many are passed over.
+    pub offset: usize,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which lines of the audit trail are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditListing<'l> {
+    /// Behind this line.
+    pub after: Id,
+    /// About this token alone.
+    pub token: Option<&'l str>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// How many rows an epoch has sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The epoch.
+    pub epoch: u32,
+    /// Cards.
+    pub cards: u64,
+    /// Instruments.
+    pub instruments: u64,
+    /// Customers.
+    pub customers: u64,
+}
+
+/// What the system codes of [`again`] and [`in_doubt`] are, which no database has.
+const AGAIN: i32 = i32::MIN;
+const IN_DOUBT: i32 = i32::MIN + 1;
+
+/// Another writer was faster: the transaction had no effect and is to be run once more.
+pub fn again() -> Error {
+    Error::system(Code::Busy, AGAIN)
+}
+
+/// Whether an error says that the transaction is to be run once more.
+pub fn is_again(error: &Error) -> bool {
+    error.code() == Code::Busy && error.system_code() == AGAIN
+}
+
+/// The connection was lost while the transaction was being committed: nobody knows whether it was.
+pub fn in_doubt() -> Error {
+    Error::system(Code::Store, IN_DOUBT)
+}
+
+/// Whether an error leaves open what became of the transaction.
+pub fn is_in_doubt(error: &Error) -> bool {
+    error.code() == Code::Store && error.system_code() == IN_DOUBT
+}
+
+/// A new id: six bytes of the time in milliseconds, then ten random ones. Rows that are made one after the other lie
+/// side by side, where random ids would touch a page of their own each.
+pub fn new_id() -> Result<Id> {
+    let mut id = [0; ID_LEN];
+    getrandom::fill(&mut id).map_err(|_| Code::Internal)?;
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let millis = since.map_or(0, |since| since.as_millis() as u64);
+    id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    Ok(id)
 }

@@ -28,6 +28,11 @@ impl Mark {
         open.push(file);
         Ok(Mark(file))
     }
+
+    /// `NotAVault` where `path` no longer leads to the file.
+    pub fn still_at(&self, path: &Path) -> Result<()> {
+        if cfg!(not(unix)) || file_id(path)? == self.0 { Ok(()) } else { Err(Code::NotAVault.into()) }
+    }
 }
 
 impl Drop for Mark {

@@ -1,0 +1,271 @@
+//! What happens to a stored card later: changed, taken out of use, read, removed.
+
+use super::instrument::Instrument;
+use super::metadata::check_metadata;
+use super::read::Opened;
+use super::seal::{NOTE_MAX, Name, Sealer};
+use super::store::{Fingerprint, Listing, Rows, again};
+use super::{REASON_MAX, Vault, check_id, check_text};
+use crate::card::{Expiry, Pan};
+use crate::error::{Code, Result};
+use crate::keys::Keyring;
+use crate::scheme::{Token, classify};
+
+/// How long an idempotency key is remembered at least, in seconds.
+const REMEMBERED: i64 = 24 * 60 * 60;
+/// How many rows one transaction of a purge removes: those who wait for it want to write too.
+const PURGE_BATCH: usize = 100;
+/// How many rows are read at a time.
+const PAGE: usize = 1000;
+
+/// What is to become different of an instrument; what is `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change<'a> {
+    /// Until when the card is valid.
+    pub expiry: Option<Expiry>,
+    /// The cardholder's name, up to 111 bytes; empty: none.
+    pub name: Option<&'a str>,
+    /// The customer, up to 64 bytes; empty: none.
+    pub customer: Option<&'a str>,
+    /// The metadata, as with [`TokenizeOptions`](super::TokenizeOptions); empty: none.
+    pub metadata: Option<&'a str>,
+    /// When it is removed, in seconds since 1970 UTC; 0: never.
+    pub keep_until: Option<i64>,
+    /// The extra bytes, up to 4096.
+    pub extra: Option<&'a [u8]>,
+}
+
+/// What a purge removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Instruments whose time was over.
+    pub instruments: u64,
+    /// Cards that had no instrument left.
+    pub cards: u64,
+    /// Idempotency keys older than a day.
+    pub keys: u64,
+}
+
+impl Vault {
+    /// The card number of a token. Actor and reason are in the audit trail, on disk, before it is given out.
+    ///
+    /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer`, and no line in the audit
+    /// trail, where the number has more. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
+    /// is empty or too long, `Token`, `Inactive` where the token was deactivated.
+    pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
+        if self.no_reveal {
+            return Err(Code::Irreversible.into());
+        }
+        check_id(actor)?;
+        check_text(reason, REASON_MAX)?;
+        if reason.is_empty() {
+            return Err(Code::Argument.into());
+        }
+        let token = Token::parse(token)?;
+        let actor = if actor.is_empty() { &*self.actor } else { actor };
+        self.ask_for(actor, "detokenize", 1)?;
+        self.work(|keyring, now| {
+            let mut line = self.line(now, "detokenize", token.as_str())?;
+            (line.actor, line.reason) = (actor.into(), reason.into());
+            let mut pan = None;
+            self.write(keyring, &line, &mut |rows| {
+                let opened = self.open_one(rows, keyring, &token)?;
+                if !opened.row.active {
+                    return Err(Code::Inactive.into());
+                }
+                if opened.pan.len() > room {
+                    return Err(Code::Buffer.into());
+                }
+                pan = Some(opened.pan);
+                Ok(())
+            })?;
+            pan.ok_or_else(|| Code::Internal.into())
+        })
+    }
+
+    /// Changes an instrument and gives it as it is then.
+    ///
+    /// `Token`; `Argument` for a customer or name that is not of its form; `Card` for metadata that is refused; `Limit`
+    /// for too long an extra.
+    pub fn update(&self, token: &[u8], change: &Change) -> Result<Instrument> {
+        check_id(change.customer.unwrap_or(""))?;
+        check_metadata(change.metadata.unwrap_or(""))?;
+        if change.extra.is_some_and(|extra| extra.len() > NOTE_MAX) {
+            return Err(Code::Limit.into());
+        }
+        let name = |name: &str| Name::copy_of(name.as_bytes()).ok_or(Code::Argument);
+        change.name.map_or(Ok(()), |given| check_text(given, super::seal::NAME_MAX))?;
+        self.alter(token, "update", |opened| {
+            let (row, contents) = (&mut opened.row, &mut opened.contents);
+            if let Some(expiry) = change.expiry {
+                row.expiry = i32::from(expiry.year()) * 100 + i32::from(expiry.month());
+            }
+            if let Some(given) = change.name {
+                contents.name = name(given)?;
+            }
+            if let Some(customer) = change.customer {
+                row.customer = customer.into();
+            }
+            if let Some(metadata) = change.metadata {
+                contents.metadata = metadata.into();
+            }
+            if let Some(keep_until) = change.keep_until {
+                row.keep_until = keep_until;
+            }
+            if let Some(extra) = change.extra {
+                contents.extra = extra.into();
+            }
+            Ok(true)
+        })
+    }
+
+    /// Takes a token out of use: it can still be looked up, and no longer be detokenized or reused. Doing so twice is
+    /// fine.
+    pub fn deactivate(&self, token: &[u8]) -> Result<Instrument> {
+        self.alter(token, "deactivate", |opened| Ok(std::mem::replace(&mut opened.row.active, false)))
+    }
+
+    /// Puts a deactivated token into use again. Doing so twice is fine.
+    pub fn reactivate(&self, token: &[u8]) -> Result<Instrument> {
+        self.alter(token, "reactivate", |opened| Ok(!std::mem::replace(&mut opened.row.active, true)))
+    }
+
+    /// Removes a token for ever, and its card with its last one. A surrogate leaves a tombstone: it is not issued again.
+    pub fn delete(&self, token: &[u8]) -> Result<()> {
+        let token = Token::parse(token)?;
+        self.ask("delete", 1)?;
+        self.work(|keyring, now| {
+            let line = self.line(now, "delete", token.as_str())?;
+            self.write(keyring, &line, &mut |rows| {
+                let opened = self.open_one(rows, keyring, &token)?;
+                self.remove(rows, keyring, &opened).map(|_| ())
+            })
+        })
+    }
+
+    /// Removes the merchant's instruments whose `keep_until` has passed, their cards, and idempotency keys older than a
+    /// day. In small transactions: others go on meanwhile, and who stops it has lost nothing.
+    pub fn purge_expired(&self) -> Result<Purged> {
+        self.ask("purge", 0)?;
+        let mut purged = Purged::default();
+        let mut after = String::new();
+        loop {
+            let (expired, last) = self.expired(&after)?;
+            for some in expired.chunks(PURGE_BATCH) {
+                self.purge(some, &mut purged)?;
+            }
+            match last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        loop {
+            let forgotten = self.forget_keys()?;
+            purged.keys += forgotten as u64;
+            if forgotten < PAGE {
+                return Ok(purged);
+            }
+        }
+    }
+
+    /// The expired ones of a page, and where the next page begins.
+    fn expired(&self, after: &str) -> Result<(Vec<Token>, Option<String>)> {
+        self.work(|_, now| {
+            let query = Listing { after: Some(after), limit: PAGE, ..Listing::default() };
+            let mut page = Vec::new();
+            self.shared.store.read(&mut |rows| {
+                page = rows.list(&self.merchant, &query)?;
+                Ok(())
+            })?;
+            let next = page.last().filter(|_| page.len() == PAGE).map(|(row, _)| row.token.as_str().into());
+            let is_over = |keep_until: i64| keep_until != 0 && keep_until <= now;
+            let expired = page.iter().filter(|(row, _)| is_over(row.keep_until));
+            Ok((expired.map(|(row, _)| row.token).collect(), next))
+        })
+    }
+
+    fn purge(&self, tokens: &[Token], purged: &mut Purged) -> Result<()> {
+        let (instruments, cards) = self.work(|keyring, now| {
+            let line = self.line(now, "purge", "")?;
+            let mut removed = (0, 0);
+            self.write(keyring, &line, &mut |rows| {
+                removed = (0, 0);
+                for token in tokens {
+                    let Some(found) = rows.instrument(&self.merchant, token)? else { continue };
+                    let opened = Opened::new(keyring, &self.merchant, found)?;
+                    if opened.row.keep_until != 0 && opened.row.keep_until <= now {
+                        removed.0 += 1;
+                        removed.1 += u64::from(self.remove(rows, keyring, &opened)?);
+                    }
+                }
+                Ok(())
+            })?;
+            Ok(removed)
+        })?;
+        purged.instruments += instruments;
+        purged.cards += cards;
+        Ok(())
+    }
+
+    fn forget_keys(&self) -> Result<usize> {
+        self.work(|_, now| {
+            let mut forgotten = 0;
+            self.shared.store.write(&mut |rows| {
+                forgotten = rows.forget_keys(now - REMEMBERED, PAGE)?;
+                Ok(())
+            })?;
+            Ok(forgotten)
+        })
+    }
+
+    /// Removes an instrument; says whether its card went with it.
+    fn remove(&self, rows: &dyn Rows, keyring: &Keyring, opened: &Opened) -> Result<bool> {
+        let Opened { row, card, pan, .. } = opened;
+        if rows.lock_cards(&[card.id])?.contains(&false) {
+            return Err(again());
+        }
+        let is_surrogate = classify(row.token.as_str().as_bytes()).numeric_token.is_some();
+        rows.delete_instrument(&self.merchant, &row.token, is_surrogate)?;
+        if !rows.instruments_of(&self.merchant, &card.id)?.is_empty() {
+            return Ok(false);
+        }
+        let print = |generation| keyring.fingerprint_under(generation, &self.merchant, pan);
+        let prints: Vec<Fingerprint> = keyring.index_generations().map(print).collect::<Result<_>>()?;
+        rows.delete_card(&self.merchant, &card.id, &prints)?;
+        Ok(true)
+    }
+
+    /// Changes an instrument in a transaction of its own; `alter` says whether there is anything to write.
+    fn alter(
+        &self,
+        token: &[u8],
+        action: &str,
+        mut alter: impl FnMut(&mut Opened) -> Result<bool>,
+    ) -> Result<Instrument> {
+        let token = Token::parse(token)?;
+        self.ask(action, 1)?;
+        self.work(|keyring, now| {
+            let line = self.line(now, action, token.as_str())?;
+            let mut altered = None;
+            self.write(keyring, &line, &mut |rows| {
+                let mut opened = self.open_one(rows, keyring, &token)?;
+                if alter(&mut opened)? {
+                    let was = std::mem::take(&mut opened.row.sealed);
+                    let sealer = Sealer::new(keyring, &self.merchant);
+                    sealer.seal_instrument(keyring.active_epoch()?, &mut opened.row, &opened.contents)?;
+                    if !rows.update_instrument(&self.merchant, &opened.row, &was)? {
+                        return Err(again());
+                    }
+                }
+                altered = Some(opened.instrument()?);
+                Ok(())
+            })?;
+            altered.take().ok_or_else(|| Code::Internal.into())
+        })
+    }
+
+    fn open_one(&self, rows: &dyn Rows, keyring: &Keyring, token: &Token) -> Result<Opened> {
+        let found = rows.instrument(&self.merchant, token)?.ok_or(Code::Token)?;
+        Opened::new(keyring, &self.merchant, found)
+    }
+}

@@ -1,0 +1,74 @@
+//! The state of a vault: how much is in it, under which keys.
+
+use super::{Vault, check_fence};
+use crate::error::Result;
+use crate::keys::{KeyInfo, KeyKind};
+
+/// An epoch and how many rows need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochStatus {
+    /// The epoch.
+    pub key: KeyInfo,
+    /// Cards sealed under it.
+    pub cards: u64,
+    /// Instruments sealed under it.
+    pub instruments: u64,
+    /// Customers sealed under it.
+    pub customers: u64,
+}
+
+/// The state of a vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// `sqlite`, `memory` or `postgres`.
+    pub store: &'static str,
+    /// The version of the tables.
+    pub schema: i32,
+    /// Grows with every change of the keys. A host that remembers it can tell an older copy of the vault:
+    /// [`OpenOptions::min_generation`](super::OpenOptions::min_generation).
+    pub generation: i64,
+    /// Cards of all merchants.
+    pub cards: u64,
+    /// Instruments of all merchants.
+    pub instruments: u64,
+    /// All epochs, the oldest first.
+    pub epochs: Vec<EpochStatus>,
+    /// All index keys, the oldest first.
+    pub index: Vec<KeyInfo>,
+}
+
+impl Vault {
+    /// The state of the vault, of all merchants. Reads every row: for an operator, not for every minute.
+    pub fn status(&self) -> Result<Status> {
+        self.ask("status", 0)?;
+        self.work(|keyring, _| {
+            let mut tallies = Vec::new();
+            self.shared.store.read(&mut |rows| {
+                check_fence(rows, keyring)?;
+                tallies = rows.tally()?;
+                Ok(())
+            })?;
+            let of_epoch = |key: &KeyInfo| {
+                let tally = tallies.iter().find(|tally| tally.epoch == key.id).copied().unwrap_or_default();
+                EpochStatus {
+                    key: *key,
+                    cards: tally.cards,
+                    instruments: tally.instruments,
+                    customers: tally.customers,
+                }
+            };
+            let mut keys: Vec<KeyInfo> = keyring.infos().copied().collect();
+            keys.sort_unstable_by_key(|key| key.id);
+            let of_kind = |kind| keys.iter().filter(move |key| key.kind == kind);
+            Ok(Status {
+                store: self.shared.store.name(),
+                schema: self.shared.store.schema(),
+                generation: keyring.version(),
+                cards: tallies.iter().map(|tally| tally.cards).sum(),
+                instruments: tallies.iter().map(|tally| tally.instruments).sum(),
+                epochs: of_kind(KeyKind::Epoch).map(of_epoch).collect(),
+                index: of_kind(KeyKind::Index).copied().collect(),
+            })
+        })
+    }
+}

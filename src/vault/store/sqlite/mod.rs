@@ -1,0 +1,199 @@
+//! The SQLite store: one file, write-ahead log, every commit synced to the disk. Or none: a database in memory.
+//!
+//! One connection writes; readers have connections of their own, which writers do not keep waiting.
+
+mod group;
+mod open;
+mod rows;
+mod schema;
+
+use super::{Job, Store, Work};
+use crate::error::{Code, Error, Result};
+use group::Group;
+use open::{Opened, Place};
+use rows::SqliteRows;
+use rusqlite::{Connection, ErrorCode};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// So many connections are kept for readers; more are opened while more threads read, and closed again.
+const READERS: usize = 8;
+
+/// A vault in one SQLite file, or in memory.
+pub struct SqliteStore {
+    place: Place,
+    busy_timeout: Duration,
+    writer: Mutex<Option<Opened>>,
+    readers: Mutex<Vec<Opened>>,
+    group: Group,
+}
+
+impl SqliteStore {
+    /// Opens the vault in the file at `path`.
+    ///
+    /// Where there is none, `create` is run in the transaction that makes it, or without one `NotAVault` is the
+    /// answer. A file that is something else is left as it is.
+    pub fn open(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
+        SqliteStore::at(Place::File(path.into()), busy_timeout, create)
+    }
+
+    /// Makes a vault in memory, which is gone with the store.
+    pub fn in_memory(create: Work<'_>) -> Result<SqliteStore> {
+        SqliteStore::at(Place::Memory, Duration::ZERO, Some(create))
+    }
+
+    fn at(place: Place, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
+        let writer = Mutex::new(Some(place.open(busy_timeout, create)?));
+        Ok(SqliteStore { place, busy_timeout, writer, readers: Mutex::default(), group: Group::default() })
+    }
+
+    /// Lends the writing connection, opened where it is not.
+    fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        // A panic rolls its transaction back; the connection is as good as before.
+        let mut held = lock(&self.writer);
+        let opened = match held.take() {
+            Some(opened) => opened,
+            None => self.place.open(self.busy_timeout, None)?,
+        };
+        let opened = held.insert(opened);
+        if let Err(gone) = opened.still_there(&self.place) {
+            *held = None;
+            lock(&self.readers).clear();
+            return Err(gone);
+        }
+        work(&opened.connection)
+    }
+
+    /// One transaction for all jobs, with a savepoint each. An outcome a job.
+    fn run(&self, jobs: &[&dyn Job]) -> Vec<Result<()>> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let written = self.with_writer(|connection| {
+            transact(connection, || {
+                let rows = SqliteRows(connection);
+                outcomes.clear();
+                if let [job] = jobs {
+                    // Nobody else's effects are at stake.
+                    guarded(|| job.run(&rows))?;
+                    outcomes.push(Ok(()));
+                    return Ok(());
+                }
+                for job in jobs {
+                    outcomes.push(savepoint(connection, || guarded(|| job.run(&rows)))?);
+                }
+                Ok(())
+            })
+        });
+        match written {
+            Ok(()) => outcomes,
+            Err(error) => vec![Err(error); jobs.len()],
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn name(&self) -> &'static str {
+        match self.place {
+            Place::File(_) => "sqlite",
+            Place::Memory => "memory",
+        }
+    }
+
+    fn schema(&self) -> i32 {
+        schema::VERSION
+    }
+
+    fn read(&self, work: Work<'_>) -> Result<()> {
+        if matches!(self.place, Place::Memory) {
+            return self.with_writer(|connection| work(&SqliteRows(connection)));
+        }
+        let idle = lock(&self.readers).pop();
+        let opened = match idle {
+            Some(opened) => opened,
+            None => self.place.open(self.busy_timeout, None)?,
+        };
+        opened.still_there(&self.place)?;
+        let outcome = work(&SqliteRows(&opened.connection));
+        let mut readers = lock(&self.readers);
+        if readers.len() < READERS {
+            readers.push(opened);
+        }
+        outcome
+    }
+
+    fn write(&self, work: Work<'_>) -> Result<()> {
+        self.with_writer(|connection| transact(connection, || work(&SqliteRows(connection))))
+    }
+
+    fn submit(&self, job: &Arc<dyn Job>) -> Result<()> {
+        self.group.submit(job, |jobs| self.run(jobs))
+    }
+
+    /// What is in memory goes with its connection, and no file is at stake.
+    fn let_go(&self) {
+        if matches!(self.place, Place::File(_)) {
+            lock(&self.readers).clear();
+            *lock(&self.writer) = None;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(failed)?;
+    Ok(())
+}
+
+/// A transaction, alone among the writers from its beginning; rolled back where `work` fails or panics.
+fn transact<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    struct Rollback<'c>(&'c Connection);
+    impl Drop for Rollback<'_> {
+        fn drop(&mut self) {
+            if !self.0.is_autocommit() {
+                // It fails where SQLite has rolled back by itself, which is as well.
+                let _ = execute(self.0, "rollback");
+            }
+        }
+    }
+    execute(connection, "begin immediate")?;
+    let _unless_committed = Rollback(connection);
+    let done = work()?;
+    execute(connection, "commit")?;
+    Ok(done)
+}
+
+/// `work`, whose effects are gone where it fails. An error of the savepoint itself is one of the whole transaction.
+fn savepoint(connection: &Connection, work: impl FnOnce() -> Result<()>) -> Result<Result<()>> {
+    execute(connection, "savepoint job")?;
+    let outcome = work();
+    if outcome.is_err() {
+        execute(connection, "rollback to job")?;
+    }
+    execute(connection, "release job")?;
+    Ok(outcome)
+}
+
+/// A job's panic is the failure of that job alone.
+fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Code::Internal.into()))
+}
+
+fn failed(error: rusqlite::Error) -> Error {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            let code = match failure.code {
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Code::Busy,
+                ErrorCode::NotADatabase => Code::NotAVault,
+                ErrorCode::ConstraintViolation => return super::again(),
+                _ => Code::Store,
+            };
+            Error::system(code, failure.extended_code)
+        }
+        // A column of another type, a null: somebody else wrote to the file.
+        _ => Code::Tampered.into(),
+    }
+}

@@ -1,0 +1,173 @@
+//! Opening the file: whose it is, how it is made, how SQLite is set up for it.
+
+use super::super::open_files::Mark;
+use super::super::{Rows, Work};
+use super::rows::SqliteRows;
+use super::schema;
+use super::{failed, transact};
+use crate::error::{Code, Error, Result};
+use rusqlite::{Connection, OpenFlags};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// 'pans': says in the file's header whose database it is.
+const APPLICATION_ID: i32 = 0x7061_6e73;
+
+/// Prepared statements that a connection keeps: all there are.
+const STATEMENTS: usize = 96;
+
+/// Where a database is.
+pub enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// In this process, for as long as its one connection.
+    Memory,
+}
+
+/// A connection and the mark on its file, which goes after it.
+pub struct Opened {
+    /// The connection.
+    pub connection: Connection,
+    mark: Option<Mark>,
+}
+
+impl Opened {
+    /// `NotAVault` where the file was deleted, or another one stands in its place: what is written there would be lost.
+    pub fn still_there(&self, place: &Place) -> Result<()> {
+        match (place, &self.mark) {
+            (Place::File(path), Some(mark)) => mark.still_at(path),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Place {
+    /// Opens the vault at this place. Where there is none, `create` is run in the transaction that makes it, or without
+    /// one `NotAVault` is the answer. A file that is something else is left as it is.
+    pub fn open(&self, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
+        let opened = self.connect(busy_timeout, create.is_some())?;
+        let connection = &opened.connection;
+        if let Some(create) = create {
+            make(connection, create)?;
+        }
+        if pragma(connection, "application_id")? != APPLICATION_ID {
+            return Err(Code::NotAVault.into());
+        }
+        self.set_up(connection, busy_timeout)?;
+        schema::migrate(connection)?;
+        Ok(opened)
+    }
+
+    /// Opens the file without changing it. Its name is taken to the letter, not as a URI.
+    fn connect(&self, busy_timeout: Duration, create: bool) -> Result<Opened> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let (connection, mark) = match self {
+            Place::Memory => {
+                let flags = flags | OpenFlags::SQLITE_OPEN_MEMORY | OpenFlags::SQLITE_OPEN_CREATE;
+                (Connection::open_in_memory_with_flags(flags), None)
+            }
+            Place::File(path) => {
+                if create {
+                    make_private_file(path)?;
+                }
+                let mark = Mark::after(path, || refuse_foreign(path))?;
+                (Connection::open_with_flags(path, flags), Some(mark))
+            }
+        };
+        let connection = connection.map_err(failed)?;
+        connection.busy_timeout(busy_timeout).map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Opened { connection, mark })
+    }
+
+    fn set_up(&self, connection: &Connection, busy_timeout: Duration) -> Result<()> {
+        let set = |name, value: &str| connection.pragma_update(None, name, value).map_err(failed);
+        if matches!(self, Place::File(_)) {
+            write_ahead_log(connection, busy_timeout)?;
+            set("synchronous", "full")?;
+            // Pages that are written again and again go to the file once.
+            set("wal_autocheckpoint", "8000")?;
+        }
+        set("secure_delete", "on")?;
+        set("temp_store", "memory")?;
+        set("trusted_schema", "off")?;
+        set("cell_size_check", "on")
+    }
+}
+
+/// Looks at the file's header before SQLite does: even a read of somebody else's database can roll back its journal.
+fn refuse_foreign(path: &Path) -> Result<()> {
+    let not_a_vault = || Error::from(Code::NotAVault);
+    if !path.is_file() {
+        return Err(not_a_vault());
+    }
+    let mut header = [0; 72];
+    let mut file = std::fs::File::open(path).map_err(inaccessible)?;
+    if file.metadata().map_err(inaccessible)?.len() == 0 {
+        return Ok(());
+    }
+    file.read_exact(&mut header).map_err(|_| not_a_vault())?;
+    let ours = header.starts_with(b"SQLite format 3\0") && header[68..] == APPLICATION_ID.to_be_bytes();
+    if ours { Ok(()) } else { Err(not_a_vault()) }
+}
+
+fn inaccessible(error: std::io::Error) -> Error {
+    Error::system(Code::Store, error.raw_os_error().unwrap_or(0))
+}
+
+/// An empty file that its owner alone can read, unless there is a file already.
+fn make_private_file(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(inaccessible(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the vault in an empty database, whole or not at all; of two that try at once one finds it made.
+fn make(connection: &Connection, create: Work<'_>) -> Result<()> {
+    if !is_empty(connection)? {
+        return Ok(());
+    }
+    transact(connection, || {
+        if is_empty(connection)? {
+            connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+            schema::make(connection)?;
+            create(&SqliteRows(connection) as &dyn Rows)?;
+        }
+        Ok(())
+    })
+}
+
+fn is_empty(connection: &Connection) -> Result<bool> {
+    let tables: i64 =
+        connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    Ok(tables == 0 && pragma(connection, "application_id")? == 0)
+}
+
+/// A setting of the database's that is a number.
+pub fn pragma(connection: &Connection, name: &str) -> Result<i32> {
+    connection.pragma_query_value(None, name, |row| row.get(0)).map_err(failed)
+}
+
+/// Switching a new file to the log needs it alone, and SQLite does not wait there: of many that open it at once some are
+/// turned away.
+fn write_ahead_log(connection: &Connection, busy_timeout: Duration) -> Result<()> {
+    let deadline = Instant::now() + busy_timeout;
+    loop {
+        let journal: Result<String> =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed);
+        match journal {
+            Ok(journal) if journal == "wal" => return Ok(()),
+            Ok(_) => return Err(Code::Store.into()),
+            Err(error) if error.code() == Code::Busy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

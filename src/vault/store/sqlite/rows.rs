@@ -1,0 +1,506 @@
+//! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
+
+use super::super::{
+    AuditListing, AuditRow, CardRow, CustomerRow, Fence, Fingerprint, Fresh, Id, InstrumentRow, Listing,
+    Print, Rows, Tally,
+};
+use super::failed;
+use crate::error::{Code, Error, Result};
+use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
+use crate::scheme::Token;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+/// The columns that make an instrument, and a card.
+macro_rules! instrument_columns {
+    () => {
+        "i.token, i.card, i.customer, i.expiry, i.active, i.created_at, i.keep_until, i.sealed"
+    };
+}
+macro_rules! card_columns {
+    () => {
+        "c.id, c.network, c.iin, c.last4, c.pan"
+    };
+}
+const INSTRUMENT_COLUMNS: usize = 8;
+
+/// Which rows a listing has. A customer is looked for by its index, which a condition that may be absent would not be.
+fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
+    let customer = if query.customer.is_some() { "i.customer = ?2" } else { "?2 is null" };
+    format!(
+        "select {what} from instrument i left join card c on c.id = i.card
+         where i.merchant = ?1 and {customer} and (?3 is null or i.active = ?3) {order}"
+    )
+}
+
+/// The rows behind a connection.
+pub struct SqliteRows<'c>(pub &'c Connection);
+
+impl SqliteRows<'_> {
+    /// How many rows a statement changed.
+    fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
+        self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)
+    }
+
+    fn find<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let found = self.0.prepare_cached(sql).and_then(|mut query| query.query_row(values, read).optional());
+        found.map_err(failed)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let rows = self.0.prepare_cached(sql);
+        rows.and_then(|mut query| query.query_map(values, read)?.collect()).map_err(failed)
+    }
+
+    fn insert_card(&self, merchant: &str, card: &CardRow) -> Result<()> {
+        let CardRow { id, network, iin, last4, sealed } = card;
+        self.change(
+            "insert into card (id, merchant, network, iin, last4, pan) values (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![id, merchant, network, iin, last4, sealed],
+        )?;
+        Ok(())
+    }
+
+    fn insert_instrument(&self, merchant: &str, row: &InstrumentRow) -> Result<()> {
+        self.change(
+            "insert into instrument (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                merchant,
+                row.token.as_str(),
+                row.card,
+                row.customer,
+                row.expiry,
+                row.active,
+                row.created_at,
+                row.keep_until,
+                row.sealed
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn insert_audit(&self, merchant: &str, line: &AuditRow) -> Result<()> {
+        let AuditRow { id, at, actor, action, token, reason } = line;
+        self.change(
+            "insert into audit (merchant, id, at, actor, action, token, reason) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![merchant, id, at, actor, action, token, reason],
+        )?;
+        Ok(())
+    }
+}
+
+impl Rows for SqliteRows<'_> {
+    fn fence(&self) -> Result<Fence> {
+        let read = |row: &Row<'_>| Ok(Fence { vault: row.get(0)?, version: row.get(1)? });
+        self.find("select vault, version from fence where id = 1", [], read)?
+            .ok_or_else(|| Error::from(Code::Tampered))
+    }
+
+    fn insert_fence(&self, fence: &Fence) -> Result<()> {
+        self.change(
+            "insert into fence (id, vault, version) values (1, ?1, ?2)",
+            params![fence.vault, fence.version],
+        )?;
+        Ok(())
+    }
+
+    fn raise_fence(&self) -> Result<()> {
+        self.change("update fence set version = version + 1 where id = 1", [])?;
+        Ok(())
+    }
+
+    fn keys(&self) -> Result<Vec<WrappedKey>> {
+        let keys = self.all(
+            "select kind, id, state, check_value, created_at, retired_at, wrapped from epoch order by kind, id",
+            [],
+            key_row,
+        )?;
+        keys.into_iter().map(|key| key.ok_or_else(|| Code::Tampered.into())).collect()
+    }
+
+    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
+        for WrappedKey { info, wrapped } in keys {
+            self.change(
+                "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 on conflict (kind, id) do update
+                 set state = excluded.state, retired_at = excluded.retired_at, wrapped = excluded.wrapped",
+                params![
+                    info.kind.name(),
+                    info.id,
+                    info.state.name(),
+                    info.check.as_bytes(),
+                    info.created_at,
+                    info.retired_at,
+                    wrapped
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
+        let sql = concat!(
+            "select ",
+            card_columns!(),
+            " from card_fp f join card c on c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
+        );
+        prints.iter().map(|print| self.find(sql, params![merchant, print], |row| card_row(row, 0))).collect()
+    }
+
+    /// SQLite has one writer at a time.
+    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
+        let there = |id| self.find("select 1 from card where id = ?1", params![id], |_| Ok(()));
+        ids.iter().map(|id| Ok(there(id)?.is_some())).collect()
+    }
+
+    fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
+        fresh.cards.iter().try_for_each(|card| self.insert_card(merchant, card))?;
+        for (print, card) in &fresh.prints {
+            self.change(
+                "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)",
+                params![merchant, print.print, card, print.generation],
+            )?;
+        }
+        fresh.instruments.iter().try_for_each(|row| self.insert_instrument(merchant, row))?;
+        fresh.audits.iter().try_for_each(|line| self.insert_audit(merchant, line))?;
+        for used in &fresh.keys {
+            self.change(
+                "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)",
+                params![merchant, used.key, used.token.as_str(), used.at],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+        self.change(
+            "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)
+             on conflict (merchant, fingerprint) do nothing",
+            params![merchant, print.print, card, print.generation],
+        )?;
+        Ok(())
+    }
+
+    fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
+        self.change(
+            "delete from card_fp where (merchant, fingerprint) in
+             (select merchant, fingerprint from card_fp where generation = ?1 limit ?2)",
+            params![generation, count(limit)],
+        )
+    }
+
+    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+        let changed = self.change(
+            "update card set pan = ?2 where id = ?1 and pan = ?3",
+            params![card.id, card.sealed, was],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
+        self.change("delete from card where id = ?1", params![id])?;
+        for print in prints {
+            self.change(
+                "delete from card_fp where merchant = ?1 and fingerprint = ?2",
+                params![merchant, print],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
+        let sql = concat!(
+            "select ",
+            instrument_columns!(),
+            ", ",
+            card_columns!(),
+            " from instrument i left join card c on c.id = i.card where i.merchant = ?1 and i.token = ?2"
+        );
+        self.find(sql, params![merchant, token.as_str()], pair_row)
+    }
+
+    fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
+        let sql = concat!(
+            "select ",
+            instrument_columns!(),
+            " from instrument i where i.merchant = ?1 and i.card = ?2 order by i.created_at desc, i.token desc"
+        );
+        self.all(sql, params![merchant, card], instrument_row)
+    }
+
+    fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let changed = self.change(
+            "update instrument set customer = ?3, expiry = ?4, active = ?5, keep_until = ?6, sealed = ?7
+             where merchant = ?1 and token = ?2 and sealed = ?8",
+            params![
+                merchant,
+                row.token.as_str(),
+                row.customer,
+                row.expiry,
+                row.active,
+                row.keep_until,
+                row.sealed,
+                was
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
+        let values = params![merchant, token.as_str()];
+        self.change("delete from instrument where merchant = ?1 and token = ?2", values)?;
+        if bury {
+            self.change("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
+        }
+        Ok(())
+    }
+
+    fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
+        let sql = "select 1 from instrument where merchant = ?1 and token = ?2
+                   union all select 1 from tombstone where merchant = ?1 and token = ?2";
+        let is_taken = |token: &Token| self.find(sql, params![merchant, token.as_str()], |_| Ok(()));
+        tokens.iter().map(|token| Ok(is_taken(token)?.is_some())).collect()
+    }
+
+    fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
+        let values = params![
+            merchant,
+            query.customer,
+            query.active,
+            query.after.unwrap_or_default(),
+            count(query.limit),
+            count(query.offset)
+        ];
+        let columns = concat!(instrument_columns!(), ", ", card_columns!());
+        let sql = listed(columns, query, "and i.token > ?4 order by i.token limit ?5 offset ?6");
+        self.all(&sql, values, pair_row)
+    }
+
+    fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
+        let values = params![merchant, query.customer, query.active];
+        self.find(&listed("count(*)", query, ""), values, |row| row.get::<_, i64>(0))
+            .map(|found| unsigned(found.unwrap_or(0)))
+    }
+
+    fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
+        let sql = "select token from idempotency where merchant = ?1 and key = ?2";
+        let replayed = |key: &&str| {
+            let token = self.find(sql, params![merchant, key], |row| row.get::<_, String>(0))?;
+            token.map(|token| Token::parse(token.as_bytes()).map_err(|_| Code::Tampered.into())).transpose()
+        };
+        keys.iter().map(replayed).collect()
+    }
+
+    fn forget_keys(&self, before: i64, limit: usize) -> Result<usize> {
+        self.change(
+            "delete from idempotency where (merchant, key) in
+             (select merchant, key from idempotency where at < ?1 limit ?2)",
+            params![before, count(limit)],
+        )
+    }
+
+    fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
+        let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
+                   where merchant = ?1 and id = ?2";
+        self.find(sql, params![merchant, id], |row| customer_row(row, 0))
+    }
+
+    fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
+        let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
+                   where merchant = ?1 and reference = ?2";
+        self.find(sql, params![merchant, reference], |row| customer_row(row, 0))
+    }
+
+    /// SQLite has one writer at a time.
+    fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool> {
+        Ok(self.customer(merchant, id)?.is_some())
+    }
+
+    fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
+        let inserted = self.change(
+            "insert into customer (merchant, id, reference, created_at, updated_at, deleted_at, sealed)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict do nothing",
+            params![
+                merchant,
+                row.id,
+                reference(row),
+                row.created_at,
+                row.updated_at,
+                row.deleted_at,
+                row.sealed
+            ],
+        )?;
+        Ok(inserted == 1)
+    }
+
+    fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
+        let changed = self.change(
+            "update customer set updated_at = ?3, deleted_at = ?4, sealed = ?5
+             where merchant = ?1 and id = ?2 and sealed = ?6",
+            params![merchant, row.id, row.updated_at, row.deleted_at, row.sealed, was],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
+        self.change("delete from customer where merchant = ?1 and id = ?2", params![merchant, id])?;
+        Ok(())
+    }
+
+    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+        self.all(
+            "select id, reference, created_at, updated_at, deleted_at, sealed from customer
+             where merchant = ?1 and id > ?2 order by id limit ?3",
+            params![merchant, after, count(limit)],
+            |row| customer_row(row, 0),
+        )
+    }
+
+    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool> {
+        let sql = "select 1 from audit where merchant = ?1 and id = ?2";
+        Ok(self.find(sql, params![merchant, id], |_| Ok(()))?.is_some())
+    }
+
+    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>> {
+        self.all(
+            "select id, at, actor, action, token, reason from audit
+             where merchant = ?1 and id > ?2 and (?3 is null or token = ?3) order by id limit ?4",
+            params![merchant, query.after, query.token, count(query.limit)],
+            |row| {
+                Ok(AuditRow {
+                    id: row.get(0)?,
+                    at: row.get(1)?,
+                    actor: row.get(2)?,
+                    action: row.get(3)?,
+                    token: row.get(4)?,
+                    reason: row.get(5)?,
+                })
+            },
+        )
+    }
+
+    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+        let sql = concat!(
+            "select c.merchant, ",
+            card_columns!(),
+            " from card c where c.id > ?1 order by c.id limit ?2"
+        );
+        self.all(sql, params![after, count(limit)], |row| Ok((row.get(0)?, card_row(row, 1)?)))
+    }
+
+    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
+        let sql = concat!(
+            "select ",
+            instrument_columns!(),
+            ", i.merchant from instrument i
+             where (i.merchant, i.token) > (?1, ?2) order by i.merchant, i.token limit ?3"
+        );
+        let read = |row: &Row<'_>| Ok((row.get(INSTRUMENT_COLUMNS)?, instrument_row(row)?));
+        self.all(sql, params![after.0, after.1, count(limit)], read)
+    }
+
+    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+        self.all(
+            "select merchant, id, reference, created_at, updated_at, deleted_at, sealed from customer
+             where (merchant, id) > (?1, ?2) order by merchant, id limit ?3",
+            params![after.0, after.1, count(limit)],
+            |row| Ok((row.get(0)?, customer_row(row, 1)?)),
+        )
+    }
+
+    fn tally(&self) -> Result<Vec<Tally>> {
+        self.all(
+            "select epoch, sum(cards), sum(instruments), sum(customers) from (
+                 select substr(pan, 2, 4) as epoch, 1 as cards, 0 as instruments, 0 as customers from card
+                 union all select substr(sealed, 2, 4), 0, 1, 0 from instrument
+                 union all select substr(sealed, 2, 4), 0, 0, 1 from customer)
+             group by epoch order by epoch",
+            [],
+            |row| {
+                Ok(Tally {
+                    epoch: u32::from_be_bytes(row.get(0)?),
+                    cards: unsigned(row.get(1)?),
+                    instruments: unsigned(row.get(2)?),
+                    customers: unsigned(row.get(3)?),
+                })
+            },
+        )
+    }
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+/// No reference is null: unique means unique among those that are there.
+fn reference(row: &CustomerRow) -> Option<&str> {
+    Some(row.reference.as_str()).filter(|reference| !reference.is_empty())
+}
+
+/// A key's columns; `None` where one of them says what no key has.
+fn key_row(row: &Row<'_>) -> rusqlite::Result<Option<WrappedKey>> {
+    let (kind, state, check) =
+        (row.get::<_, String>(0)?, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?);
+    let known = (KeyKind::from_name(&kind), KeyState::from_name(&state), CheckValue::from_bytes(&check));
+    let (Some(kind), Some(state), Some(check)) = known else { return Ok(None) };
+    // A vault makes no `ff1` tokens, so its epochs have no slots.
+    let (id, created_at, retired_at) = (row.get(1)?, row.get(4)?, row.get(5)?);
+    let info = KeyInfo { kind, id, state, slot: None, check, created_at, retired_at };
+    Ok(Some(WrappedKey { info, wrapped: row.get(6)? }))
+}
+
+/// Reads the card's columns, which begin at `at`. A card that is gone leaves nulls, which are of the wrong type.
+fn card_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CardRow> {
+    Ok(CardRow {
+        id: row.get(at)?,
+        network: row.get(at + 1)?,
+        iin: row.get(at + 2)?,
+        last4: row.get(at + 3)?,
+        sealed: row.get(at + 4)?,
+    })
+}
+
+fn instrument_row(row: &Row<'_>) -> rusqlite::Result<InstrumentRow> {
+    let token = row.get_ref(0)?.as_str()?;
+    let unreadable = || rusqlite::Error::InvalidColumnType(0, String::new(), rusqlite::types::Type::Text);
+    Ok(InstrumentRow {
+        token: Token::parse(token.as_bytes()).map_err(|_| unreadable())?,
+        card: row.get(1)?,
+        customer: row.get(2)?,
+        expiry: row.get(3)?,
+        active: row.get(4)?,
+        created_at: row.get(5)?,
+        keep_until: row.get(6)?,
+        sealed: row.get(7)?,
+    })
+}
+
+fn pair_row(row: &Row<'_>) -> rusqlite::Result<(InstrumentRow, CardRow)> {
+    Ok((instrument_row(row)?, card_row(row, INSTRUMENT_COLUMNS)?))
+}
+
+fn customer_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CustomerRow> {
+    Ok(CustomerRow {
+        id: row.get(at)?,
+        reference: row.get::<_, Option<String>>(at + 1)?.unwrap_or_default(),
+        created_at: row.get(at + 2)?,
+        updated_at: row.get(at + 3)?,
+        deleted_at: row.get(at + 4)?,
+        sealed: row.get(at + 5)?,
+    })
+}

@@ -1,0 +1,115 @@
+//! The tables in SQLite, and how a file of an older version becomes one of this.
+//!
+//! Text keys compare as bytes. Tables whose rows are small keep their key once, without rowid; instruments are wide and
+//! have random tokens, so they lie in the order of their making beside an index of their tokens.
+
+use super::open::pragma;
+use super::{failed, transact};
+use crate::error::{Code, Result};
+use rusqlite::Connection;
+
+/// The version that this library writes.
+pub const VERSION: i32 = 2;
+
+const TABLES: &str = "
+    create table fence (id integer primary key check (id = 1), vault blob not null, version integer not null) strict;
+    create table epoch (
+        kind text not null, id integer not null, state text not null, check_value blob not null,
+        created_at integer not null, retired_at integer not null, wrapped blob not null,
+        primary key (kind, id)) strict, without rowid;
+    create table card (
+        id blob primary key, merchant text not null, network text not null, iin text not null, last4 text not null,
+        pan blob not null) strict, without rowid;
+    create table card_fp (
+        merchant text not null, fingerprint blob not null, card blob not null, generation integer not null default 1,
+        primary key (merchant, fingerprint)) strict, without rowid;
+    create table instrument (
+        merchant text not null, token text not null, card blob not null, customer text not null,
+        expiry integer not null, active integer not null, created_at integer not null, keep_until integer not null,
+        sealed blob not null) strict;
+    create unique index instrument_token on instrument (merchant, token);
+    create index instrument_card on instrument (merchant, card);
+    create index instrument_customer on instrument (merchant, customer);
+    create table customer (
+        merchant text not null, id text not null, reference text, created_at integer not null,
+        updated_at integer not null, deleted_at integer not null, sealed blob not null,
+        primary key (merchant, id)) strict, without rowid;
+    create unique index customer_reference on customer (merchant, reference);
+    create table idempotency (
+        merchant text not null, key text not null, token text not null, at integer not null,
+        primary key (merchant, key)) strict, without rowid;
+    create table tombstone (
+        merchant text not null, token text not null, primary key (merchant, token)) strict, without rowid;
+    create table audit (
+        merchant text not null, id blob not null, at integer not null, actor text not null, action text not null,
+        token text not null, reason text not null, primary key (merchant, id)) strict, without rowid;
+";
+
+/// From version 1: instruments, their audit trail and fingerprints as they were, in the tables of today.
+const FROM_1: &str = "
+    alter table instrument rename to old_instrument;
+    alter table audit rename to old_audit;
+    alter table card_fp add column generation integer not null default 1;
+    create table instrument (
+        merchant text not null, token text not null, card blob not null, customer text not null,
+        expiry integer not null, active integer not null, created_at integer not null, keep_until integer not null,
+        sealed blob not null) strict;
+    insert into instrument select merchant, token, card, customer, expiry, active, created_at, keep_until, sealed
+        from old_instrument order by created_at, token;
+    create unique index instrument_token on instrument (merchant, token);
+    create index instrument_card on instrument (merchant, card);
+    create index instrument_customer on instrument (merchant, customer);
+    create table customer (
+        merchant text not null, id text not null, reference text, created_at integer not null,
+        updated_at integer not null, deleted_at integer not null, sealed blob not null,
+        primary key (merchant, id)) strict, without rowid;
+    create unique index customer_reference on customer (merchant, reference);
+    create table idempotency (
+        merchant text not null, key text not null, token text not null, at integer not null,
+        primary key (merchant, key)) strict, without rowid;
+    create table tombstone (
+        merchant text not null, token text not null, primary key (merchant, token)) strict, without rowid;
+    create table audit (
+        merchant text not null, id blob not null, at integer not null, actor text not null, action text not null,
+        token text not null, reason text not null, primary key (merchant, id)) strict, without rowid;
+    insert into audit
+        select merchant, unhex(printf('%012x', at * 1000)) || substr(id, 7), at, actor, action, token, reason
+        from old_audit;
+    drop table old_instrument;
+    drop table old_audit;
+    update fence set version = version + 1;
+";
+
+/// The steps from each older version to the next one.
+const STEPS: [&str; VERSION as usize - 1] = [FROM_1];
+
+/// Makes the tables. Inside a transaction.
+pub fn make(connection: &Connection) -> Result<()> {
+    connection.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+    connection.execute_batch(TABLES).map_err(failed)
+}
+
+/// Brings the tables up to this version, a step a transaction. `SchemaNewer` where they are ahead of it.
+pub fn migrate(connection: &Connection) -> Result<()> {
+    loop {
+        let present = pragma(connection, "user_version")?;
+        if present == VERSION {
+            return Ok(());
+        }
+        transact(connection, || step(connection))?;
+    }
+}
+
+fn step(connection: &Connection) -> Result<()> {
+    // Read again: another process may have been faster.
+    let present = pragma(connection, "user_version")?;
+    if present > VERSION {
+        return Err(Code::SchemaNewer.into());
+    }
+    if present == VERSION {
+        return Ok(());
+    }
+    let step = usize::try_from(present - 1).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
+    connection.execute_batch(step).map_err(failed)?;
+    connection.pragma_update(None, "user_version", present + 1).map_err(failed)
+}
