@@ -19,7 +19,8 @@ all: shared python
 demo: toolchain
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" TARGET="$(TARGET)" sh examples/demo.sh
 
-# All suites; prints how many tests ran in each, and which suites could not run here and why.
+# All suites; prints how many tests ran in each, and which suites could not run here and why: PostgreSQL's where there
+# is no `postgres` to start.
 test: toolchain $(VENV)/ready
 	@CARGO="$(CARGO)" $(VENV)/bin/python tests/run.py
 

@@ -4,6 +4,9 @@
 //! the test passes after it has written a line `not run: <suite>: <why>` to the real standard output.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+#[cfg(unix)]
+pub mod postgres;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
