@@ -20,6 +20,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 SUITES = {
     "c": ["abi", "header_compile", "install", "readme"],
     "misuse": ["misuse"],
+    "postgres": ["postgres_connect"],
     "residue": ["residue_heap", "residue_process", "wiping"],
 }
 
@@ -97,7 +98,7 @@ def rust_suites() -> list[tuple[str, list[str]]]:
 def main() -> int:
     """Runs everything."""
     suites = []
-    test = [CARGO, "test", "--package", "panseal", "--features", "capi", "--no-fail-fast"]
+    test = [CARGO, "test", "--package", "panseal", "--features", "capi,postgres", "--no-fail-fast"]
     for name, files in rust_suites():
         suites.append(suite := Suite(name))
         targets = [argument for file in files for argument in ("--test", file)]

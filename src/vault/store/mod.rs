@@ -5,6 +5,9 @@
 //! knows nothing of SQL.
 
 mod open_files;
+#[cfg(feature = "postgres")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the store that is built on it comes next"))]
+mod postgres;
 pub mod sqlite;
 
 use crate::error::{Code, Error, Result};
