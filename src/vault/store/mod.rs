@@ -6,7 +6,7 @@
 
 mod open_files;
 #[cfg(feature = "postgres")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the store that is built on it comes next"))]
+#[expect(dead_code, reason = "the store that is built on it comes next")]
 mod postgres;
 pub mod sqlite;
 
