@@ -152,6 +152,36 @@ fn memory_keeps_every_promise() {
     keep_promises(|| Place::new(|_| "memory:".into()));
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn postgres_keeps_every_promise() {
+    postgres_with("read committed");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn postgres_keeps_every_promise_in_serializable_transactions() {
+    postgres_with("serializable");
+}
+
+/// A database for every vault: all are in the schema `panseal`.
+#[cfg(feature = "postgres")]
+fn postgres_with(isolation: &'static str) {
+    use support::postgres::{Server, Settings, present};
+    if !present("stores on PostgreSQL") {
+        return;
+    }
+    let isolation: &'static str = format!("'{isolation}'").leak();
+    let lines = vec![("default_transaction_isolation", isolation)];
+    let server = Server::new(&Settings { lines, ..Settings::default() });
+    let databases = AtomicUsize::new(0);
+    keep_promises(|| {
+        let name = format!("vault{}", databases.fetch_add(1, Ordering::Relaxed));
+        server.sql(&format!("create database {name}"));
+        Place::new(|_| server.url_of(&name))
+    });
+}
+
 fn a_token_leads_to_its_card_and_back(place: &Place) {
     let vault = place.open();
     for scheme in ["random", "random:uuid", "surrogate:6+4", "surrogate:0+0"] {

@@ -29,7 +29,7 @@ pub fn watch(store: Weak<dyn Store>) -> Result<()> {
     {
         use std::sync::OnceLock;
         static REGISTERED: OnceLock<Result<()>> = OnceLock::new();
-        (*REGISTERED.get_or_init(|| crate::secret::arena::at_fork(before, after, after)))?;
+        (*REGISTERED.get_or_init(|| crate::secret::arena::at_fork(before, after, after_in_child)))?;
     }
     let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
     stores.retain(|store| store.strong_count() > 0);
@@ -43,6 +43,13 @@ extern "C" fn before() {
         store.let_go();
     }
     SHUT.with_borrow_mut(|shut| *shut = Some(gate));
+}
+
+extern "C" fn after_in_child() {
+    for store in STORES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+        store.forked();
+    }
+    after();
 }
 
 extern "C" fn after() {

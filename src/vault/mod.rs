@@ -50,7 +50,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// How to open a vault.
 #[derive(Clone)]
 pub struct OpenOptions<'a> {
-    /// Where it is: `sqlite:PATH`, or `memory:` for one that is gone when it is closed.
+    /// Where it is: `sqlite:PATH`, `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?NAME=VALUE` (in builds that
+    /// have it), or `memory:` for one that is gone when it is closed.
     pub url: &'a str,
     /// Where its root key is: `file:PATH`, `env:NAME`, `components:PATH,PATH`.
     pub root: &'a str,
@@ -301,10 +302,23 @@ fn open_store(options: &OpenOptions, root: &Root) -> Result<Arc<dyn Store>> {
     if options.url == "memory:" {
         return Ok(Arc::new(SqliteStore::in_memory(&mut first_rows)?));
     }
+    if ["postgres://", "postgresql://"].iter().any(|scheme| options.url.starts_with(scheme)) {
+        return open_postgres(options, options.create.then_some(&mut first_rows as Work<'_>));
+    }
     let path =
         options.url.strip_prefix("sqlite:").filter(|path| is_plain_path(path)).ok_or(Code::Argument)?;
     let create = options.create.then_some(&mut first_rows as Work<'_>);
     Ok(Arc::new(SqliteStore::open(Path::new(path), options.busy_timeout, create)?))
+}
+
+#[cfg(feature = "postgres")]
+fn open_postgres(options: &OpenOptions, create: Option<Work<'_>>) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(store::postgres::PostgresStore::open(options.url, options.busy_timeout, create)?))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(_: &OpenOptions, _: Option<Work<'_>>) -> Result<Arc<dyn Store>> {
+    Err(Code::Unsupported.into())
 }
 
 fn first_keys(rows: &dyn Rows, root: &Root) -> Result<()> {

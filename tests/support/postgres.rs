@@ -237,6 +237,13 @@ impl Server {
         }
     }
 
+    /// A URL with user and password, and another database.
+    pub fn url_of(&self, database: &str) -> String {
+        let url = self.url();
+        let server = url.rfind('/').expect("a URL ends with its database");
+        format!("{}/{database}", &url[..server])
+    }
+
     /// Ends all other connections from the server's side, and says how many there were.
     pub fn cut_connections(&self) -> usize {
         let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity \

@@ -6,8 +6,7 @@
 
 mod open_files;
 #[cfg(feature = "postgres")]
-#[expect(dead_code, reason = "the store that is built on it comes next")]
-mod postgres;
+pub mod postgres;
 pub mod sqlite;
 
 use crate::error::{Code, Error, Result};

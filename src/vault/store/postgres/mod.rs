@@ -1,5 +1,125 @@
 //! The PostgreSQL store: a fleet of processes on one vault.
+//!
+//! A call takes a session out of the pool, or opens one; a transaction is four round trips. The database's own isolation
+//! level holds: what conflicts is run again from the beginning, by whoever asked for it.
 
 mod connect;
 mod fault;
+mod rows;
+mod schema;
+mod session;
 mod tls;
+
+use super::{Fence, Store, Work};
+use crate::error::{Code, Error, Result};
+use connect::Target;
+use rows::PostgresRows;
+use session::Session;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// So many idle sessions are kept.
+const IDLE: usize = 32;
+
+/// A vault in PostgreSQL.
+pub struct PostgresStore {
+    target: Target,
+    idle: Mutex<Vec<Session>>,
+}
+
+impl PostgresStore {
+    /// Opens the vault at a URL, whose form [`Target::parse`] describes.
+    ///
+    /// Where there is none, `create` is run in the transaction that makes it, or without one `NotAVault` is the answer.
+    pub fn open(url: &str, patience: Duration, create: Option<Work<'_>>) -> Result<PostgresStore> {
+        let target = Target::parse(url, patience)?;
+        let mut session = Session::new(target.connect()?)?;
+        schema::open(&mut session, patience, create)?;
+        Ok(PostgresStore { target, idle: Mutex::new(vec![session]) })
+    }
+
+    /// Lends a session to `work`; one that fails under it is not used again, nor those that were opened before it.
+    fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        let idle = self.idle().pop();
+        let mut session = match idle {
+            Some(session) if !session.is_broken() => session,
+            _ => Session::new(self.target.reconnect()?)?,
+        };
+        let outcome = work(&mut session);
+        let mut idle = self.idle();
+        if session.is_broken() {
+            let dead = std::mem::take(&mut *idle);
+            drop(idle);
+            drop(dead);
+        } else if idle.len() < IDLE {
+            idle.push(session);
+        }
+        outcome
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for PostgresStore {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn schema(&self) -> i32 {
+        schema::VERSION
+    }
+
+    fn read(&self, work: Work<'_>) -> Result<()> {
+        self.with_session(|session| work(&PostgresRows::new(session, None)))
+    }
+
+    fn write(&self, work: Work<'_>) -> Result<()> {
+        self.with_session(|session| {
+            let fence = begin(session)?;
+            let mut open = Open { session, done: false };
+            work(&PostgresRows::new(open.session, Some(fence)))?;
+            open.done = true;
+            open.session.commit()
+        })
+    }
+
+    /// Sessions of the parent stay the parent's: see [`Store::forked`].
+    fn let_go(&self) {}
+
+    /// Closing them would end the parent's sessions: what is left of them here is leaked.
+    fn forked(&self) {
+        std::mem::take(&mut *self.idle()).into_iter().for_each(std::mem::forget);
+    }
+}
+
+/// A transaction that is rolled back where its work fails or panics.
+struct Open<'s> {
+    session: &'s mut Session,
+    done: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.session.roll_back();
+        }
+    }
+}
+
+/// Begins a transaction and takes the fence in one round trip.
+fn begin(session: &mut Session) -> Result<Fence> {
+    let sql = "begin; select encode(vault, 'hex'), version from fence where id = 1 for share";
+    let fence = session.last_row(sql).map(|row| row.as_deref().and_then(read_fence));
+    fence
+        .and_then(|fence| fence.ok_or_else(|| Error::from(Code::Tampered)))
+        .inspect_err(|_| session.roll_back())
+}
+
+fn read_fence(row: &[String]) -> Option<Fence> {
+    let [vault, version] = row else { return None };
+    let mut id = [0; super::ID_LEN];
+    base16ct::lower::decode(vault, &mut id).ok().filter(|bytes| bytes.len() == super::ID_LEN)?;
+    Some(Fence { vault: id, version: version.parse().ok()? })
+}

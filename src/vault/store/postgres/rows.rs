@@ -1,0 +1,507 @@
+//! The rows of a vault in SQL, as PostgreSQL speaks it: what comes in numbers goes there and back as arrays.
+
+use super::super::{
+    AuditListing, AuditRow, CardRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id, InstrumentRow,
+    Listing, Print, Rows, Tally,
+};
+use super::schema;
+use super::session::Session;
+use crate::error::{Code, Error, Result};
+use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
+use crate::scheme::Token;
+use postgres::Row;
+use postgres::types::{FromSql, ToSql};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+
+/// The columns that make an instrument, a card, a customer.
+const INSTRUMENT: &str =
+    "i.token, i.card, i.customer, i.expiry, i.active, i.created_at, i.keep_until, i.sealed";
+const INSTRUMENT_COLUMNS: usize = 8;
+const CARD: &str = "c.id, c.network, c.iin, c.last4, c.pan";
+const CUSTOMER: &str = "id, coalesce(reference, ''), created_at, updated_at, deleted_at, sealed";
+
+/// Everything that is new in one statement, and one round trip.
+const INSERT: &str = "
+    with cards as (
+        insert into card (id, merchant, network, iin, last4, pan)
+        select u.id, $1, u.network, u.iin, u.last4, u.pan
+        from unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[]) as u (id, network, iin, last4, pan)),
+    prints as (
+        insert into card_fp (merchant, fingerprint, card, generation)
+        select $1, u.print, u.card, u.generation
+        from unnest($7::bytea[], $8::bytea[], $9::int[]) as u (print, card, generation)),
+    instruments as (
+        insert into instrument (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
+        select $1, u.token, u.card, u.customer, u.expiry, u.active, u.created_at, u.keep_until, u.sealed
+        from unnest($10::text[], $11::bytea[], $12::text[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
+                    $17::bytea[]) as u (token, card, customer, expiry, active, created_at, keep_until, sealed)),
+    keys as (
+        insert into idempotency (merchant, key, token, at)
+        select $1, u.key, u.token, u.at from unnest($18::text[], $19::text[], $20::bigint[]) as u (key, token, at))
+    insert into audit (merchant, id, at, actor, action, token, reason)
+    select $1, u.id, u.at, u.actor, u.action, u.token, u.reason
+    from unnest($21::bytea[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
+        as u (id, at, actor, action, token, reason)";
+
+/// The rows behind a session.
+pub struct PostgresRows<'s> {
+    session: RefCell<&'s mut Session>,
+    /// In a transaction: as it was locked.
+    fence: Cell<Option<Fence>>,
+}
+
+impl<'s> PostgresRows<'s> {
+    /// Those of the session's transaction, whose fence is `fence`; without one those of no transaction.
+    pub fn new(session: &'s mut Session, fence: Option<Fence>) -> PostgresRows<'s> {
+        PostgresRows { session: RefCell::new(session), fence: Cell::new(fence) }
+    }
+
+    fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.session.borrow_mut().query(sql, values)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+        read: impl FnMut(&Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.query(sql, values)?.iter().map(read).collect()
+    }
+
+    fn find<T>(
+        &self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+        read: impl FnOnce(&Row) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.query(sql, values)?.first().map(read).transpose()
+    }
+
+    fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
+        Ok(self.session.borrow_mut().execute(sql, values)? as usize)
+    }
+}
+
+impl Rows for PostgresRows<'_> {
+    fn fence(&self) -> Result<Fence> {
+        if let Some(fence) = self.fence.get() {
+            return Ok(fence);
+        }
+        let read = |row: &Row| Ok(Fence { vault: id(row, 0)?, version: get(row, 1)? });
+        self.find("select vault, version from fence where id = 1", &[], read)?
+            .ok_or_else(|| Error::from(Code::Tampered))
+    }
+
+    fn insert_fence(&self, fence: &Fence) -> Result<()> {
+        let sql = "insert into fence (id, vault, version, schema) values (1, $1, $2, $3)";
+        self.change(sql, &[&&fence.vault[..], &fence.version, &schema::VERSION])?;
+        Ok(())
+    }
+
+    fn raise_fence(&self) -> Result<()> {
+        self.change("update fence set version = version + 1 where id = 1", &[])?;
+        self.fence.set(self.fence.get().map(|fence| Fence { version: fence.version + 1, ..fence }));
+        Ok(())
+    }
+
+    fn keys(&self) -> Result<Vec<WrappedKey>> {
+        self.all(
+            "select kind, id, state, check_value, created_at, retired_at, wrapped from epoch order by kind, id",
+            &[],
+            key_row,
+        )
+    }
+
+    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
+        for WrappedKey { info, wrapped } in keys {
+            self.change(
+                "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
+                 values ($1, $2, $3, $4, $5, $6, $7)
+                 on conflict (kind, id) do update
+                 set state = excluded.state, retired_at = excluded.retired_at, wrapped = excluded.wrapped",
+                &[
+                    &info.kind.name(),
+                    &i64::from(info.id),
+                    &info.state.name(),
+                    &info.check.as_bytes(),
+                    &info.created_at,
+                    &info.retired_at,
+                    wrapped,
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
+        let sql = format!(
+            "select {CARD}, f.fingerprint from card_fp f join card c on c.id = f.card
+             where f.merchant = $1 and f.fingerprint = any($2)"
+        );
+        let wanted: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
+        let read = |row: &Row| Ok((get::<Vec<u8>>(row, 5)?, card_row(row, 0)?));
+        let known: HashMap<Vec<u8>, CardRow> =
+            self.all(&sql, &[&merchant, &wanted], read)?.into_iter().collect();
+        Ok(prints.iter().map(|print| known.get(&print[..]).cloned()).collect())
+    }
+
+    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
+        let wanted: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
+        let sql = "select id from card where id = any($1) order by id for update";
+        let there: HashSet<Id> = self.all(sql, &[&wanted], |row| id(row, 0))?.into_iter().collect();
+        Ok(ids.iter().map(|id| there.contains(id)).collect())
+    }
+
+    fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
+        let mut prints: Vec<_> = fresh.prints.iter().collect();
+        // Two writers with the same cards take them in the same order.
+        prints.sort_unstable_by_key(|(print, _)| print.print);
+        let (cards, instruments, audits, keys) =
+            (&fresh.cards, &fresh.instruments, &fresh.audits, &fresh.keys);
+        self.change(
+            INSERT,
+            &[
+                &merchant,
+                &column(cards, |row| &row.id[..]),
+                &column(cards, |row| row.network.as_str()),
+                &column(cards, |row| row.iin.as_str()),
+                &column(cards, |row| row.last4.as_str()),
+                &column(cards, |row| &row.sealed[..]),
+                &column(&prints, |(print, _)| &print.print[..]),
+                &column(&prints, |(_, card)| &card[..]),
+                &column(&prints, |(print, _)| print.generation as i32),
+                &column(instruments, |row| row.token.as_str()),
+                &column(instruments, |row| &row.card[..]),
+                &column(instruments, |row| row.customer.as_str()),
+                &column(instruments, |row| row.expiry),
+                &column(instruments, |row| i32::from(row.active)),
+                &column(instruments, |row| row.created_at),
+                &column(instruments, |row| row.keep_until),
+                &column(instruments, |row| &row.sealed[..]),
+                &column(keys, |used| used.key),
+                &column(keys, |used| used.token.as_str()),
+                &column(keys, |used| used.at),
+                &column(audits, |line| &line.id[..]),
+                &column(audits, |line| line.at),
+                &column(audits, |line| line.actor.as_str()),
+                &column(audits, |line| line.action.as_str()),
+                &column(audits, |line| line.token.as_str()),
+                &column(audits, |line| line.reason.as_str()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+        self.change(
+            "insert into card_fp (merchant, fingerprint, card, generation) values ($1, $2, $3, $4)
+             on conflict (merchant, fingerprint) do nothing",
+            &[&merchant, &&print.print[..], &&card[..], &(print.generation as i32)],
+        )?;
+        Ok(())
+    }
+
+    fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
+        self.change(
+            "delete from card_fp where (merchant, fingerprint) in
+             (select merchant, fingerprint from card_fp where generation = $1 limit $2)",
+            &[&(generation as i32), &count(limit)],
+        )
+    }
+
+    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+        let sql = "update card set pan = $2 where id = $1 and pan = $3";
+        Ok(self.change(sql, &[&&card.id[..], &card.sealed, &was])? == 1)
+    }
+
+    fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
+        self.change("delete from card where id = $1", &[&&id[..]])?;
+        let prints: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
+        let sql = "delete from card_fp where merchant = $1 and fingerprint = any($2)";
+        self.change(sql, &[&merchant, &prints])?;
+        Ok(())
+    }
+
+    fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
+        let sql = format!(
+            "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.id = i.card
+             where i.merchant = $1 and i.token = $2"
+        );
+        self.find(&sql, &[&merchant, &token.as_str()], pair_row)
+    }
+
+    fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
+        let sql = format!(
+            "select {INSTRUMENT} from instrument i
+             where i.merchant = $1 and i.card = $2 order by i.created_at desc, i.token desc"
+        );
+        self.all(&sql, &[&merchant, &&card[..]], instrument_row)
+    }
+
+    fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let sql =
+            "update instrument set customer = $3, expiry = $4, active = $5, keep_until = $6, sealed = $7
+                   where merchant = $1 and token = $2 and sealed = $8";
+        let token = row.token.as_str();
+        let active = i32::from(row.active);
+        let changed = self.change(
+            sql,
+            &[&merchant, &token, &row.customer, &row.expiry, &active, &row.keep_until, &row.sealed, &was],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
+        let token = token.as_str();
+        self.change("delete from instrument where merchant = $1 and token = $2", &[&merchant, &token])?;
+        if bury {
+            let sql = "insert into tombstone (merchant, token) values ($1, $2)";
+            self.change(sql, &[&merchant, &token])?;
+        }
+        Ok(())
+    }
+
+    fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
+        let wanted: Vec<&str> = tokens.iter().map(Token::as_str).collect();
+        let sql = "select token from instrument where merchant = $1 and token = any($2)
+                   union all select token from tombstone where merchant = $1 and token = any($2)";
+        let taken: HashSet<String> =
+            self.all(sql, &[&merchant, &wanted], |row| get(row, 0))?.into_iter().collect();
+        Ok(wanted.iter().map(|token| taken.contains(*token)).collect())
+    }
+
+    fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
+        let sql = listed(
+            &format!("{INSTRUMENT}, {CARD}"),
+            query,
+            "and i.token > $4 order by i.token limit $5 offset $6",
+        );
+        let active = query.active.map(i32::from);
+        let after = query.after.unwrap_or_default();
+        let (limit, offset) = (count(query.limit), count(query.offset));
+        self.all(&sql, &[&merchant, &query.customer, &active, &after, &limit, &offset], pair_row)
+    }
+
+    fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
+        let active = query.active.map(i32::from);
+        let sql = listed("count(*)", query, "");
+        let count = self.find(&sql, &[&merchant, &query.customer, &active], |row| unsigned(row, 0))?;
+        Ok(count.unwrap_or(0))
+    }
+
+    fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
+        let sql = "select key, token from idempotency where merchant = $1 and key = any($2)";
+        let read = |row: &Row| Ok((get::<String>(row, 0)?, token(row, 1)?));
+        let replayed: HashMap<String, Token> =
+            self.all(sql, &[&merchant, &keys], read)?.into_iter().collect();
+        Ok(keys.iter().map(|key| replayed.get(*key).copied()).collect())
+    }
+
+    fn forget_keys(&self, before: i64, limit: usize) -> Result<usize> {
+        self.change(
+            "delete from idempotency where (merchant, key) in
+             (select merchant, key from idempotency where at < $1 limit $2)",
+            &[&before, &count(limit)],
+        )
+    }
+
+    fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
+        let sql = format!("select {CUSTOMER} from customer where merchant = $1 and id = $2");
+        self.find(&sql, &[&merchant, &id], |row| customer_row(row, 0))
+    }
+
+    fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
+        let sql = format!("select {CUSTOMER} from customer where merchant = $1 and reference = $2");
+        self.find(&sql, &[&merchant, &reference], |row| customer_row(row, 0))
+    }
+
+    fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool> {
+        let sql = "select id from customer where merchant = $1 and id = $2 for update";
+        Ok(self.find(sql, &[&merchant, &id], |_| Ok(()))?.is_some())
+    }
+
+    fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
+        let reference = Some(row.reference.as_str()).filter(|reference| !reference.is_empty());
+        let inserted = self.change(
+            "insert into customer (merchant, id, reference, created_at, updated_at, deleted_at, sealed)
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+            &[&merchant, &row.id, &reference, &row.created_at, &row.updated_at, &row.deleted_at, &row.sealed],
+        )?;
+        Ok(inserted == 1)
+    }
+
+    fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
+        let sql = "update customer set updated_at = $3, deleted_at = $4, sealed = $5
+                   where merchant = $1 and id = $2 and sealed = $6";
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&merchant, &row.id, &row.updated_at, &row.deleted_at, &row.sealed, &was];
+        Ok(self.change(sql, &values)? == 1)
+    }
+
+    fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
+        self.change("delete from customer where merchant = $1 and id = $2", &[&merchant, &id])?;
+        Ok(())
+    }
+
+    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+        let sql =
+            format!("select {CUSTOMER} from customer where merchant = $1 and id > $2 order by id limit $3");
+        self.all(&sql, &[&merchant, &after, &count(limit)], |row| customer_row(row, 0))
+    }
+
+    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool> {
+        let sql = "select 1 from audit where merchant = $1 and id = $2";
+        Ok(self.find(sql, &[&merchant, &&id[..]], |_| Ok(()))?.is_some())
+    }
+
+    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>> {
+        let read = |row: &Row| {
+            Ok(AuditRow {
+                id: id(row, 0)?,
+                at: get(row, 1)?,
+                actor: get(row, 2)?,
+                action: get(row, 3)?,
+                token: get(row, 4)?,
+                reason: get(row, 5)?,
+            })
+        };
+        self.all(
+            "select id, at, actor, action, token, reason from audit
+             where merchant = $1 and id > $2 and ($3::text is null or token = $3) order by id limit $4",
+            &[&merchant, &&query.after[..], &query.token, &count(query.limit)],
+            read,
+        )
+    }
+
+    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+        let sql = format!("select c.merchant, {CARD} from card c where c.id > $1 order by c.id limit $2");
+        self.all(&sql, &[&&after[..], &count(limit)], |row| Ok((get(row, 0)?, card_row(row, 1)?)))
+    }
+
+    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
+        let sql = format!(
+            "select {INSTRUMENT}, i.merchant from instrument i
+             where (i.merchant, i.token) > ($1, $2) order by i.merchant, i.token limit $3"
+        );
+        let read = |row: &Row| Ok((get(row, INSTRUMENT_COLUMNS)?, instrument_row(row)?));
+        self.all(&sql, &[&after.0, &after.1, &count(limit)], read)
+    }
+
+    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+        let sql = format!(
+            "select merchant, {CUSTOMER} from customer
+             where (merchant, id) > ($1, $2) order by merchant, id limit $3"
+        );
+        let read = |row: &Row| Ok((get(row, 0)?, customer_row(row, 1)?));
+        self.all(&sql, &[&after.0, &after.1, &count(limit)], read)
+    }
+
+    fn tally(&self) -> Result<Vec<Tally>> {
+        let sql = "
+            select epoch, sum(cards)::bigint, sum(instruments)::bigint, sum(customers)::bigint from (
+                select substr(pan, 2, 4) as epoch, 1 as cards, 0 as instruments, 0 as customers from card
+                union all select substr(sealed, 2, 4), 0, 1, 0 from instrument
+                union all select substr(sealed, 2, 4), 0, 0, 1 from customer) as sealed
+            group by epoch order by epoch";
+        let read = |row: &Row| {
+            let epoch = get::<Vec<u8>>(row, 0)?.try_into().map_err(|_| Code::Tampered)?;
+            Ok(Tally {
+                epoch: u32::from_be_bytes(epoch),
+                cards: unsigned(row, 1)?,
+                instruments: unsigned(row, 2)?,
+                customers: unsigned(row, 3)?,
+            })
+        };
+        self.all(sql, &[], read)
+    }
+}
+
+/// Which rows a listing has. A customer is looked for by its index, which a condition that may be absent would not be.
+fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
+    let customer = if query.customer.is_some() { "i.customer = $2" } else { "$2::text is null" };
+    format!(
+        "select {what} from instrument i left join card c on c.id = i.card
+         where i.merchant = $1 and {customer} and ($3::int is null or i.active = $3) {order}"
+    )
+}
+
+fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// A column; one of another type, or a null, somebody else has written.
+fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T> {
+    row.try_get(at).map_err(|_| Code::Tampered.into())
+}
+
+fn unsigned(row: &Row, at: usize) -> Result<u64> {
+    u64::try_from(get::<i64>(row, at)?).map_err(|_| Code::Tampered.into())
+}
+
+fn id(row: &Row, at: usize) -> Result<Id> {
+    <[u8; ID_LEN]>::try_from(get::<&[u8]>(row, at)?).map_err(|_| Code::Tampered.into())
+}
+
+fn token(row: &Row, at: usize) -> Result<Token> {
+    Token::parse(get::<&str>(row, at)?.as_bytes()).map_err(|_| Code::Tampered.into())
+}
+
+fn key_row(row: &Row) -> Result<WrappedKey> {
+    let tampered = || Error::from(Code::Tampered);
+    let info = KeyInfo {
+        kind: KeyKind::from_name(get(row, 0)?).ok_or_else(tampered)?,
+        id: u32::try_from(get::<i64>(row, 1)?).map_err(|_| tampered())?,
+        state: KeyState::from_name(get(row, 2)?).ok_or_else(tampered)?,
+        // A vault makes no `ff1` tokens, so its epochs have no slots.
+        slot: None,
+        check: CheckValue::from_bytes(get(row, 3)?).ok_or_else(tampered)?,
+        created_at: get(row, 4)?,
+        retired_at: get(row, 5)?,
+    };
+    Ok(WrappedKey { info, wrapped: get(row, 6)? })
+}
+
+/// Reads the card's columns, which begin at `at`. A card that is gone leaves nulls.
+fn card_row(row: &Row, at: usize) -> Result<CardRow> {
+    Ok(CardRow {
+        id: id(row, at)?,
+        network: get(row, at + 1)?,
+        iin: get(row, at + 2)?,
+        last4: get(row, at + 3)?,
+        sealed: get(row, at + 4)?,
+    })
+}
+
+fn instrument_row(row: &Row) -> Result<InstrumentRow> {
+    Ok(InstrumentRow {
+        token: token(row, 0)?,
+        card: id(row, 1)?,
+        customer: get(row, 2)?,
+        expiry: get(row, 3)?,
+        active: get::<i32>(row, 4)? != 0,
+        created_at: get(row, 5)?,
+        keep_until: get(row, 6)?,
+        sealed: get(row, 7)?,
+    })
+}
+
+fn pair_row(row: &Row) -> Result<(InstrumentRow, CardRow)> {
+    Ok((instrument_row(row)?, card_row(row, INSTRUMENT_COLUMNS)?))
+}
+
+fn customer_row(row: &Row, at: usize) -> Result<CustomerRow> {
+    Ok(CustomerRow {
+        id: get(row, at)?,
+        reference: get(row, at + 1)?,
+        created_at: get(row, at + 2)?,
+        updated_at: get(row, at + 3)?,
+        deleted_at: get(row, at + 4)?,
+        sealed: get(row, at + 5)?,
+    })
+}
