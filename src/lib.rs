@@ -11,7 +11,8 @@
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(&folder)?;
 //! Root::create("file:cards.root")?;
-//! let vault = Vault::open(&OpenOptions { create: true, ..OpenOptions::new("sqlite:cards.db", "file:cards.root") })?;
+//! let root = Root::parse("file:cards.root")?;
+//! let vault = Vault::open(&OpenOptions { create: true, ..OpenOptions::new("sqlite:cards.db", root) })?;
 //!
 //! let input = CardInput { expiry: Some((12, 2030)), ..CardInput::new(b"4242 4242 4242 4242", 1_800_000_000) };
 //! let card = check(&input).map_err(panseal::error::Error::from)?;

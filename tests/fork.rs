@@ -16,7 +16,8 @@ fn open(folder: &tempfile::TempDir) -> Vault {
     let root = format!("file:{}", folder.path().join("cards.root").display());
     let url = format!("sqlite:{}", folder.path().join("cards.db").display());
     Root::create(&root).unwrap();
-    Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&url, &root) }).unwrap()
+    let root = Root::parse(&root).unwrap();
+    Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&url, root) }).unwrap()
 }
 
 fn tokenize(vault: &Vault, number: &[u8]) -> Result<String> {

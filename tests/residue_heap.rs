@@ -97,7 +97,8 @@ fn no_freed_block_holds_a_number_or_a_name() {
     let url = format!("sqlite:{}", folder.path().join("cards.db").display());
     let root = format!("file:{}", folder.path().join("cards.root").display());
     Root::create(&root).unwrap();
-    let options = OpenOptions { create: true, actor: "test", ..OpenOptions::new(&url, &root) };
+    let options =
+        OpenOptions { create: true, actor: "test", ..OpenOptions::new(&url, Root::parse(&root).unwrap()) };
     let spaced = b"4929 1305 8274 6009";
     let vault = Vault::open(&options).unwrap();
     let mut token = String::new();

@@ -38,7 +38,7 @@ impl Place {
     }
 
     fn open_with(&self, change: impl for<'a> FnOnce(OpenOptions<'a>) -> OpenOptions<'a>) -> Result<Vault> {
-        Vault::open(&change(OpenOptions::new(&self.url(), &self.root())))
+        Vault::open(&change(OpenOptions::new(&self.url(), parsed(&self.root()))))
     }
 
     fn sql(&self) -> rusqlite::Connection {
@@ -48,6 +48,10 @@ impl Place {
     fn count(&self, table: &str) -> i64 {
         self.sql().query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
     }
+}
+
+fn parsed(root: &str) -> Root {
+    Root::parse(root).unwrap()
 }
 
 fn card(number: &[u8]) -> Card<'_> {
@@ -183,7 +187,7 @@ fn a_customer_or_merchant_that_is_not_of_its_form_is_refused() {
         assert_eq!(code(vault.tokenize(&card(VISA), &TokenizeOptions::of(id))), Code::Argument);
         assert_eq!(code(vault.merchant(id)), Code::Argument);
         let (url, root) = (place.url(), place.root());
-        let options = OpenOptions { merchant: id, ..OpenOptions::new(&url, &root) };
+        let options = OpenOptions { merchant: id, ..OpenOptions::new(&url, parsed(&root)) };
         assert_eq!(code(Vault::open(&options)), Code::Argument);
     }
     assert_eq!(place.count("instrument"), 0);
@@ -193,8 +197,9 @@ fn a_customer_or_merchant_that_is_not_of_its_form_is_refused() {
 fn another_root_key_does_not_open_the_vault() {
     let (place, other) = (Place::new(), Place::new());
     token(&place.open().unwrap(), VISA);
-    let open =
-        |root: &str| Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&place.url(), root) });
+    let open = |root: &str| {
+        Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&place.url(), parsed(root)) })
+    };
     assert_eq!(code(open(&other.root())), Code::RootKey);
     assert_eq!(code(open("file:/no/such/file")), Code::RootKey);
     assert!(open(&place.root()).is_ok());
@@ -225,8 +230,8 @@ fn what_is_no_vault_is_refused_and_left_as_it_is() {
 #[test]
 fn without_a_root_key_no_file_is_made() {
     let place = Place::new();
-    let opened =
-        Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&place.url(), "file:/no/such/file") });
+    let (url, root) = (place.url(), parsed("file:/no/such/file"));
+    let opened = Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&url, root) });
     assert_eq!(code(opened), Code::RootKey);
     assert!(!place.db().exists());
 }
@@ -243,7 +248,7 @@ fn a_newer_schema_is_refused() {
 fn a_url_that_names_no_vault_is_an_argument_error() {
     let place = Place::new();
     for url in ["", "cards.db", "sqlite:", "mysql://x", "sqlite:a\0b"] {
-        assert_eq!(code(Vault::open(&OpenOptions::new(url, &place.root()))), Code::Argument, "{url}");
+        assert_eq!(code(Vault::open(&OpenOptions::new(url, parsed(&place.root())))), Code::Argument, "{url}");
     }
 }
 

@@ -53,8 +53,8 @@ pub struct OpenOptions<'a> {
     /// Where it is: `sqlite:PATH`, `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?NAME=VALUE` (in builds that
     /// have it), or `memory:` for one that is gone when it is closed.
     pub url: &'a str,
-    /// Where its root key is: `file:PATH`, `env:NAME`, `components:PATH,PATH`.
-    pub root: &'a str,
+    /// Where its root key is.
+    pub root: Root,
     /// The tenant that the handle works for; empty is one of its own.
     pub merchant: &'a str,
     /// Who acts, for the audit trail, where a call does not say.
@@ -74,7 +74,7 @@ pub struct OpenOptions<'a> {
 impl<'a> OpenOptions<'a> {
     /// A vault at `url` with the root key at `root`; all else by default: merchant "", scheme `random`, not created,
     /// five seconds of patience.
-    pub fn new(url: &'a str, root: &'a str) -> OpenOptions<'a> {
+    pub fn new(url: &'a str, root: Root) -> OpenOptions<'a> {
         OpenOptions {
             url,
             root,
@@ -122,7 +122,7 @@ impl Vault {
         check_id(options.merchant)?;
         check_id(options.actor)?;
         check_scheme(options.scheme)?;
-        let root = Root::parse(options.root)?;
+        let root = options.root.clone();
         root.fetch()?;
         let _no_fork = fork::enter();
         let store = open_store(options, &root)?;
