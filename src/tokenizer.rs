@@ -37,6 +37,8 @@ pub struct TokenizerOptions<'a> {
     pub merchant: &'a str,
     /// Make the keyring where there is none. Otherwise that is `NotAVault`.
     pub create: bool,
+    /// This handle never detokenizes: a till that only sells.
+    pub no_reveal: bool,
     /// The generation that the host has seen last: an older file is `Tampered`. 0: any.
     pub min_generation: i64,
 }
@@ -44,7 +46,15 @@ pub struct TokenizerOptions<'a> {
 impl<'a> TokenizerOptions<'a> {
     /// A tokenizer for merchant "", its keyring not created.
     pub fn new(scheme: Scheme, keyring: &'a Path, root: Root) -> TokenizerOptions<'a> {
-        TokenizerOptions { scheme, keyring, root, merchant: "", create: false, min_generation: 0 }
+        TokenizerOptions {
+            scheme,
+            keyring,
+            root,
+            merchant: "",
+            create: false,
+            no_reveal: false,
+            min_generation: 0,
+        }
     }
 }
 
@@ -86,6 +96,7 @@ pub struct Tokenizer {
     scheme: Scheme,
     merchant: Box<str>,
     file: KeyringFile,
+    no_reveal: bool,
     min_generation: i64,
     /// Without a lock, so that no thread can hold one across a fork.
     loaded: ArcSwap<Loaded>,
@@ -95,13 +106,16 @@ impl Tokenizer {
     /// Opens a tokenizer, or makes its keyring where `create` says so.
     ///
     /// `Argument` for a scheme of the vault, a merchant that is not of its form, or `ff1` with a keyring that was made
-    /// for another scheme and has no slots; `RootKey`, `Callback`; `NotAVault` where no keyring is; `Tampered` for one
+    /// for another scheme and has no slots; `Unsupported` for `ff1` in a build without it; `RootKey`, `Callback`; `NotAVault` where no keyring is; `Tampered` for one
     /// that was changed, or is older than `min_generation`; `SchemaNewer`; `Store`.
     pub fn open(options: &TokenizerOptions) -> Result<Tokenizer> {
         let merchant = options.merchant;
         let plain = merchant.len() <= MERCHANT_MAX && !merchant.chars().any(char::is_control);
         if options.scheme.needs_vault() || !plain {
             return Err(Code::Argument.into());
+        }
+        if !options.scheme.is_supported() {
+            return Err(Code::Unsupported.into());
         }
         let file = KeyringFile::at(options.keyring)?;
         if options.create {
@@ -114,6 +128,7 @@ impl Tokenizer {
             scheme: options.scheme,
             merchant: merchant.into(),
             file,
+            no_reveal: options.no_reveal,
             min_generation: options.min_generation,
             loaded: ArcSwap::from_pointee(loaded),
         })
@@ -131,8 +146,14 @@ impl Tokenizer {
     /// The number of a token.
     ///
     /// `Token` for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose number
-    /// is not as expected; `Epoch` where an `ff1` token's epoch is destroyed; `Irreversible` for `mac`.
+    /// is not as expected; `Epoch` where an `ff1` token's epoch is destroyed; `Irreversible` for `mac`, and on a handle
+    /// that never detokenizes.
     pub fn detokenize(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
+        self.refuse_reveal()?;
+        self.number_of(token, expect)
+    }
+
+    fn number_of(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
         self.look_now_and_then();
         self.run(|loaded| {
             let pan = self.number(loaded, token)?;
@@ -181,6 +202,7 @@ impl Tokenizer {
         tokens: impl IntoIterator<Item = (&'t [u8], Expect)>,
         mut each: impl FnMut(usize, Result<&Pan, Code>),
     ) -> Result<()> {
+        self.refuse_reveal()?;
         self.refresh_if_possible();
         let mut tokens = tokens.into_iter();
         let mut done = 0;
@@ -215,7 +237,12 @@ impl Tokenizer {
     /// A token's successor under the active epoch; itself, where that is its own. Replace it before its epoch is
     /// destroyed.
     pub fn retokenize(&self, token: &[u8], expect: &Expect) -> Result<Token> {
-        self.tokenize(&self.detokenize(token, expect)?)
+        self.tokenize(&self.number_of(token, expect)?)
+    }
+
+    /// How tokens are made.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Makes a new epoch and gives its id; the one before is from now on only for the way back. The file is on disk
@@ -266,6 +293,10 @@ impl Tokenizer {
             return Ok(false);
         }
         self.reload(&loaded).map(|_| true)
+    }
+
+    fn refuse_reveal(&self) -> Result<()> {
+        if self.no_reveal { Err(Code::Irreversible.into()) } else { Ok(()) }
     }
 
     /// The keys at hand are still good where the file or the root key is out of reach for the moment.
@@ -471,5 +502,5 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ff1"))]
 mod vectors;

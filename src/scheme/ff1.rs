@@ -4,16 +4,11 @@
 //! depends on the length alone, so its encryption is kept with the key, and a message costs ten AES blocks.
 
 use super::BATCH;
+use super::message::{Direction, MAX_DIGITS, MIN_DIGITS, Message, TWEAK_LEN};
+use crate::error::Code;
 use aes::Aes256Enc;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroize;
-
-/// Length of the tweak, in bytes.
-pub(super) const TWEAK_LEN: usize = 12;
-/// The fewest digits: NIST SP 800-38G r1 asks for a domain of at least a million.
-pub(super) const MIN_DIGITS: usize = 6;
-/// The most digits: with 15, a half would have eight digits and a round two blocks.
-pub(super) const MAX_DIGITS: usize = 14;
 
 pub(super) const ROUNDS: u8 = 10;
 const LENGTHS: usize = MAX_DIGITS - MIN_DIGITS + 1;
@@ -26,25 +21,6 @@ pub(super) struct Ff1Key {
     heads: [[u8; 16]; LENGTHS],
 }
 
-/// A message: `digits` decimal digits with this value, and its tweak.
-#[derive(Clone, Copy)]
-pub(super) struct Message {
-    pub value: u64,
-    pub digits: usize,
-    pub tweak: [u8; TWEAK_LEN],
-}
-
-impl Message {
-    /// For a lane of a batch that has nothing to do.
-    pub(super) const IDLE: Message = Message { value: 0, digits: MIN_DIGITS, tweak: [0; TWEAK_LEN] };
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Direction {
-    Encrypt,
-    Decrypt,
-}
-
 impl Direction {
     /// Decryption goes through the rounds backwards.
     fn round(self, step: u8) -> u8 {
@@ -53,7 +29,8 @@ impl Direction {
 }
 
 impl Ff1Key {
-    pub(super) fn new(key: &[u8; 32]) -> Ff1Key {
+    /// Expands a key. Never fails where FF1 was built in.
+    pub(super) fn new(key: &[u8; 32]) -> Result<Ff1Key, Code> {
         let aes = Aes256Enc::new(key.into());
         let mut heads = [[0; 16]; LENGTHS];
         for (place, head) in heads.iter_mut().enumerate() {
@@ -62,7 +39,7 @@ impl Ff1Key {
             aes.encrypt_block(&mut block);
             *head = block.into();
         }
-        Ff1Key { aes, heads }
+        Ok(Ff1Key { aes, heads })
     }
 
     /// The value that one message becomes, of as many digits. `digits` is within the limits and `value` has no more.

@@ -14,12 +14,17 @@
 //! and last four known, a million guesses find the number.
 
 mod classify;
+#[cfg(feature = "ff1")]
 mod ff1;
-#[cfg(test)]
+#[cfg(not(feature = "ff1"))]
+#[path = "ff1_left_out.rs"]
+mod ff1;
+#[cfg(all(test, feature = "ff1"))]
 mod ff1_general;
 mod hex;
 mod kept;
 mod mac;
+mod message;
 mod numeric;
 mod random;
 mod ready;
@@ -34,10 +39,14 @@ pub use token::{TOKEN_MAX, Token};
 use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// The slots of `ff1`: the Luhn residue of a token, which names its epoch.
-pub const SLOTS: std::ops::RangeInclusive<u8> = 1..=9;
+pub const SLOTS: RangeInclusive<u8> = 1..=9;
+
+/// Whether this build makes tokens of `ff1`: the cargo feature of that name.
+pub const HAS_FF1: bool = cfg!(feature = "ff1");
 
 /// How many tokens are made at a time, so that the AES unit's pipeline is full.
 pub(crate) const BATCH: usize = 64;
@@ -94,6 +103,21 @@ impl Scheme {
             }
             _ => false,
         }
+    }
+
+    /// How long its tokens are, in bytes: numeric ones are as long as their number.
+    pub fn token_lengths(self) -> RangeInclusive<usize> {
+        match self {
+            Scheme::Random | Scheme::Siv | Scheme::SivLetters => 48..=48,
+            Scheme::RandomUuid => 36..=36,
+            Scheme::Surrogate(_) | Scheme::Ff1(_) => Pan::MIN_LEN..=Pan::MAX_LEN,
+            Scheme::Mac => 64..=64,
+        }
+    }
+
+    /// Whether this build can make such tokens.
+    pub fn is_supported(self) -> bool {
+        HAS_FF1 || !matches!(self, Scheme::Ff1(_))
     }
 
     /// A new token of a scheme that needs a vault. `Argument` for one that does not, `Domain` where a surrogate would

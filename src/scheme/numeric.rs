@@ -3,7 +3,8 @@
 //!
 //! A token's Luhn residue is its *slot*, 1 to 9; a card number's is 0. With `ff1` the slot names the epoch.
 
-use super::ff1::{Direction, Ff1Key, Message, TWEAK_LEN};
+use super::ff1::Ff1Key;
+use super::message::{Direction, Message, TWEAK_LEN};
 use super::{BATCH, Kept};
 use crate::card::Pan;
 use crate::error::Code;

@@ -21,12 +21,13 @@ enum Kind {
 }
 
 impl Ready {
-    /// Expands a working key, of 64 bytes for `siv` and of 32 for the others. `Argument` for a scheme without one.
+    /// Expands a working key, of 64 bytes for `siv` and of 32 for the others. `Argument` for a scheme without one,
+    /// `Unsupported` for `ff1` in a build without it.
     pub(crate) fn new(scheme: Scheme, key: &[u8]) -> Result<Ready> {
         let wrong = |_| Error::from(Code::Internal);
         let siv = |alphabet| Ok(Kind::Siv(alphabet, SivKey::new(key.try_into().map_err(wrong)?)?));
         let kind = match scheme {
-            Scheme::Ff1(kept) => Ok(Kind::Ff1(kept, Ff1Key::new(key.try_into().map_err(wrong)?))),
+            Scheme::Ff1(kept) => Ok(Kind::Ff1(kept, Ff1Key::new(key.try_into().map_err(wrong)?)?)),
             Scheme::Siv => siv(Alphabet::Hex),
             Scheme::SivLetters => siv(Alphabet::Letters),
             Scheme::Mac => MacKey::new(key).map(Kind::Mac),
@@ -170,10 +171,10 @@ pub(crate) fn slot_of(token: &[u8]) -> Result<u8, Code> {
     residue.filter(|slot| super::SLOTS.contains(slot)).ok_or(Code::Token)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ff1"))]
 mod tests {
     use super::*;
-    use crate::scheme::ff1::{Direction, Message};
+    use crate::scheme::message::{Direction, Message};
     use crate::scheme::{SLOTS, classify, random};
     use proptest::prelude::*;
 

@@ -33,10 +33,15 @@ impl Token {
         Token { len: len as u8, bytes }
     }
 
+    /// The token's text in bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
     /// The token's text.
     pub fn as_str(&self) -> &str {
         // Only ASCII gets in.
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
