@@ -4,9 +4,9 @@
  *
  * HOW EVERY FUNCTION BEHAVES
  *  1. Result.   A function that can fail returns panseal_status: 0 is done, anything else is a code below.
- *               Outputs are written only on PANSEAL_OK. Two exceptions, no others: *len when the code is
- *               PANSEAL_E_BUFFER, and *err always. An output that may not be NULL is refused with
- *               PANSEAL_E_NULL before anything happens.
+ *               Outputs are written only on PANSEAL_OK. Three exceptions, no others: *len (or *count) when the
+ *               code is PANSEAL_E_BUFFER, *err always, and the rows of a _many call that its end cut short. An
+ *               output that may not be NULL is refused with PANSEAL_E_NULL before anything happens.
  *  2. Arguments come in one order: handle, inputs, options, outputs, err. A length follows its array.
  *  3. Text in.  What comes from outside (numbers, names, tokens, ids) is pointer + length and needs no NUL;
  *               a length over 65536 is PANSEAL_E_ARGUMENT. What a programmer writes (URL, scheme, merchant) is
@@ -14,20 +14,24 @@
  *  4. Text out. (char *out, size_t cap, size_t *len): `len` bytes are written, and a NUL after them where there
  *               is room; a field of exactly the right width (CHAR(16)) is big enough. Every maximum is a macro.
  *               A too small buffer is found BEFORE anything is done: PANSEAL_E_BUFFER, *len = enough, no effect.
- *               Input is read whole before output is written: the token may go where the number was.
+ *               Input is read whole before output is written: the token may go where the number was (not in
+ *               a _many call).
  *  5. Memory.   The library gives the caller no memory and keeps none of the caller's after it returns.
  *               There is no free function. Secrets leave only into the caller's buffers: panseal_wipe them.
  *  6. Handles   are tickets in pointer's clothing: opaque, never an address, never to be dereferenced, never
  *               reused. NULL, garbage, closed, or of the wrong kind gives PANSEAL_E_HANDLE. Closing NULL is
  *               fine. Closing while another thread is inside is fine: that call finishes, later ones are
  *               refused, and the keys are wiped by whoever leaves last.
- *  7. Threads.  Any function, any handle, any thread, any time. After fork a vault reopens itself in the
- *               child; where its root key cannot be had again it answers PANSEAL_E_FORK.
+ *  7. Threads.  Any function, any handle, any thread, any time. After fork a vault or tokenizer reopens
+ *               itself in the child; where its root key cannot be had again it answers PANSEAL_E_FORK.
  *  8. Structs   start with struct_size. Call PANSEAL_INIT(s), then set fields; zero always means 'default'.
  *               Also for err and outputs: a struct that was not initialised is PANSEAL_E_STRUCT, nothing done.
  *               Fields are only ever added at the end; an input with an unknown non-zero tail is refused, an
  *               output is filled as far as the caller's size reaches. Structs may lie at any alignment.
- *  9. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
+ *  9. Callbacks get `userdata` first and return 0 for done; anything else ends the call with
+ *               PANSEAL_E_CALLBACK. Pointers given to them are good until they return. They may call panseal,
+ *               but not use the handle that they are called for, except to close it.
+ * 10. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
  */
 #ifndef PANSEAL_H
 #define PANSEAL_H
@@ -267,7 +271,8 @@ PANSEAL_API uint32_t panseal_abi(void);
 /* The version of the library that is running, "1.2.3". Static. */
 PANSEAL_API const char *panseal_version(void);
 
-/* Whether this build, on this machine, has a feature: "mlock" (keys are locked in memory), "postgres", "ff1".
+/* Whether this build, on this machine, has a feature: "mlock" (keys are locked in memory), "ff1" (the token
+ * scheme), "postgres".
  * 1, or 0 also for a name that is not known and for NULL. */
 PANSEAL_API int32_t panseal_has_feature(const char *name);
 
@@ -801,48 +806,312 @@ panseal_status panseal_scan(const char *text,
 
 /* ---- root keys ------------------------------------------------------------------------------------------- */
 
-/* Makes a new random root key at "file:PATH", readable by its owner alone. Never overwrites: PANSEAL_E_ROOT_KEY with
- * err->system EEXIST where something is there already. Keep it away from the vault, and keep a copy: without it
- * nothing can be opened. */
+/* An HSM or a KMS in place of a root key URI. `wrap` 1: wraps the `from_len` (32) bytes at `from` into `out`, at most
+ * 1024 bytes; 0: unwraps what it made before into the 32 bytes that went in. *out_len is the room and becomes the
+ * length. 0 is done; anything else ends the call with PANSEAL_E_CALLBACK, and err->system has it.
+ *
+ * `key_id` names the key ("epoch:3"), `context` the keyring or vault that it belongs to; both end with a NUL. A service
+ * that binds what it wraps to a context should be given both.
+ *
+ * It is called when a handle is opened, when keys were changed, and in a forked child; from any thread that uses the
+ * handle, from several at once. `userdata` must be good until the handle is closed and the last call on it has
+ * returned. It must not throw, longjmp, or use the handle, keyring or vault that it is called for, except to close it. */
+typedef int32_t (*panseal_root_fn)(void *userdata,
+                                   int32_t wrap,
+                                   const char *key_id,
+                                   const char *context,
+                                   const uint8_t *from,
+                                   size_t from_len,
+                                   uint8_t *out,
+                                   size_t *out_len);
+
+/* Makes a new random root key, readable by its owner alone: "file:PATH", or "components:PATH,PATH[,PATH]", two to eight
+ * files, one for each custodian. Never overwrites: PANSEAL_E_ROOT_KEY with err->system EEXIST where something is
+ * there already. Keep it away from vault and keyring, and keep a copy: without it nothing can be opened. */
 PANSEAL_API
 panseal_status panseal_root_create(const char *root,
                                    panseal_error *err);
 
-/* ---- vault ----------------------------------------------------------------------------------------------- */
+/* Makes components of an existing root key (PCI DSS 3.6.1.2), "components:PATH,PATH[,PATH]": files as long as the key,
+ * whose XOR it is; all but one of them tell nothing. The key stays where it is and goes on being good.
+ * Never overwrites: PANSEAL_E_ROOT_KEY with err->system EEXIST, and no file is made. */
+PANSEAL_API
+panseal_status panseal_root_split(const char *root,
+                                  const char *components,
+                                  panseal_error *err);
 
-/* Make the vault where there is none; otherwise that is PANSEAL_E_NOT_A_VAULT. */
+/* ---- tokenizer ------------------------------------------------------------------------------------------- */
+
+/* Make the vault or keyring where there is none; otherwise that is PANSEAL_E_NOT_A_VAULT. */
 #define PANSEAL_OPEN_CREATE 1
 
 /* This handle never detokenizes: a till that only sells. */
 #define PANSEAL_OPEN_NO_REVEAL 2
+
+/* New tokens are made under this epoch. */
+#define PANSEAL_EPOCH_ACTIVE 1
+
+/* Its tokens still lead back to their numbers. */
+#define PANSEAL_EPOCH_DECRYPT_ONLY 2
+
+/* Its key is gone, and the way back from its tokens. */
+#define PANSEAL_EPOCH_DESTROYED 3
+
+/* Room for the check value of a key: ten hex digits and a NUL. */
+#define PANSEAL_CHECK_ROOM 16
+
+/* Said to panseal_tokenizer_destroy: no token under that epoch is left anywhere, and every process that uses the keyring
+ * has noticed that it is no longer active. */
+#define PANSEAL_TOKENS_ARE_GONE 1
+
+/* 12 to 19 digits that a network's number could have. */
+#define PANSEAL_SHAPE_PAN 1
+
+/* 12 to 19 digits with a Luhn residue of 1 to 9, the slot: "ff1" or "surrogate". */
+#define PANSEAL_SHAPE_NUMERIC_TOKEN 2
+
+/* 48 lower-case hex digits: "random" or "siv". */
+#define PANSEAL_SHAPE_HEX_TOKEN 4
+
+/* 48 letters a to p: "siv:letters". */
+#define PANSEAL_SHAPE_LETTERS_TOKEN 8
+
+/* A UUID of version 4: "random:uuid". */
+#define PANSEAL_SHAPE_UUID 16
+
+/* 64 lower-case hex digits: "mac". */
+#define PANSEAL_SHAPE_MAC 32
+
+/* A handle on a tokenizer: a ticket, never to be dereferenced. */
+typedef struct panseal_tokenizer panseal_tokenizer;
+
+/* How to open a tokenizer or a vault; fields that do not concern it stay zero. The texts end with a NUL. */
+typedef struct panseal_open_options {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* PANSEAL_OPEN_..., or 0. */
+    uint32_t flags;
+    /* Vault: "sqlite:cards.db". Tokenizer: the path of its keyring file. */
+    const char *url;
+    /* The root key, "file:PATH", "env:NAME" or "components:PATH,PATH[,PATH]"; NULL with root_fn. */
+    const char *root;
+    /* The tenant that this handle works for; NULL is "". */
+    const char *merchant;
+    /* How tokens are made. Vault: NULL is "random". Tokenizer: "ff1:0+4", "siv", "siv:letters", "mac". */
+    const char *scheme;
+    /* Vault: who acts, for the audit trail; NULL is "". */
+    const char *actor;
+    /* Who wraps and unwraps keys, where no URI leads to the root key. */
+    panseal_root_fn root_fn;
+    /* Given to root_fn. */
+    void *root_userdata;
+    /* Vault: how long to wait for another writer before PANSEAL_E_BUSY; 0 is 5000. */
+    uint32_t busy_timeout_ms;
+    /* 0. */
+    uint32_t reserved;
+    /* Tokenizer: the generation that panseal_tokenizer_status told last; an older keyring file is
+     * PANSEAL_E_TAMPERED. 0: any. */
+    int64_t min_generation;
+} panseal_open_options;
+
+/* What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to some
+ * number, which this may tell from the right one. */
+typedef struct panseal_expect {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* The card's network; 0: any. */
+    int32_t network;
+    /* The number's last four digits; absent: any. */
+    panseal_text last4;
+} panseal_expect;
+
+/* What may be known of an epoch. Times are seconds since 1970 UTC. */
+typedef struct panseal_epoch {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 1, 2, 3, ... */
+    uint32_t id;
+    /* PANSEAL_EPOCH_... */
+    int32_t state;
+    /* The Luhn residue of its numeric tokens, 1..9; 0: none, or freed. */
+    uint32_t slot;
+    /* When it was made. */
+    int64_t created_at;
+    /* When it ceased to be active; 0: it has not. */
+    int64_t retired_at;
+    /* By which people compare keys: five bytes of AES-CMAC in hex, ended by a NUL. */
+    char check[PANSEAL_CHECK_ROOM];
+} panseal_epoch;
+
+/* Opens a tokenizer, or makes its keyring where PANSEAL_OPEN_CREATE says so. The root key is fetched first; if it cannot
+ * be had, no file is made.
+ *
+ * PANSEAL_E_ARGUMENT for a scheme of the vault, or "ff1" with a keyring that was made for another scheme;
+ * PANSEAL_E_UNSUPPORTED for "ff1" where this build lacks it; PANSEAL_E_DOMAIN for an "ff1:K+L" that no number has
+ * room for: K+L is 4 at least, and seven digits stay hidden, so that "ff1:6+3" is the most for 16 digits ("surrogate" in
+ * a vault keeps more); PANSEAL_E_NOT_A_VAULT where no keyring is; PANSEAL_E_TAMPERED for one that was changed, cut, or is
+ * older than min_generation. */
+PANSEAL_API
+panseal_status panseal_tokenizer_open(const panseal_open_options *how,
+                                      panseal_tokenizer **out,
+                                      panseal_error *err);
+
+/* Closes a handle. NULL is fine. Calls that are inside finish; the keys are wiped by whoever leaves last. */
+PANSEAL_API panseal_status panseal_tokenizer_close(panseal_tokenizer *tokenizer);
+
+/* The token of a card number under the active epoch: the same each time. Spaces and hyphens are dropped.
+ *
+ * PANSEAL_E_MISSING, PANSEAL_E_CHARSET, PANSEAL_E_LENGTH, PANSEAL_E_MALFORMED for what is no number. "ff1" refuses also
+ * a number with too few hidden digits (PANSEAL_E_DOMAIN), with a wrong check digit (PANSEAL_E_LUHN), of an unknown
+ * network or one that asks for no check digit (PANSEAL_E_NETWORK), or of a length that its network does not use. */
+PANSEAL_API
+panseal_status panseal_tokenizer_tokenize(panseal_tokenizer *tokenizer,
+                                          const char *number,
+                                          size_t number_len,
+                                          char *token,
+                                          size_t cap,
+                                          size_t *len,
+                                          panseal_error *err);
+
+/* The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use. `expect` may be NULL.
+ *
+ * PANSEAL_E_TOKEN for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose number
+ * is not as expected; PANSEAL_E_EPOCH where the epoch of an "ff1" token is destroyed; PANSEAL_E_IRREVERSIBLE for
+ * "mac", and on a handle opened with PANSEAL_OPEN_NO_REVEAL. */
+PANSEAL_API
+panseal_status panseal_tokenizer_detokenize(panseal_tokenizer *tokenizer,
+                                            const char *token,
+                                            size_t token_len,
+                                            const panseal_expect *expect,
+                                            char *number,
+                                            size_t cap,
+                                            size_t *len,
+                                            panseal_error *err);
+
+/* The tokens of a column of numbers. Row i is at tokens + i * stride, with zeros behind it up to the next row; `lengths`
+ * (may be NULL) and `status` have an entry a row. A row's status is PANSEAL_OK, what
+ * panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it is
+ * PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
+ *
+ * PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme. Where keys
+ * cannot be had any more in the middle of it, rows that were written stand. The arrays must not overlap the column. */
+PANSEAL_API
+panseal_status panseal_tokenizer_tokenize_many(panseal_tokenizer *tokenizer,
+                                               const panseal_column *numbers,
+                                               char *tokens,
+                                               size_t stride,
+                                               uint32_t *lengths,
+                                               panseal_status *status,
+                                               panseal_error *err);
+
+/* The numbers of a column of tokens: panseal_tokenizer_tokenize_many the other way round; zeros behind a token of a fixed
+ * width are ignored as spaces are. panseal_wipe the numbers after use.
+ *
+ * `last4` (may be NULL) has four bytes a row, the last four digits that are expected, or zeros; `network` (may be NULL)
+ * the network that is expected, or 0: the columns that panseal_card_check_many writes. PANSEAL_E_ARGUMENT for
+ * a number that is no network. */
+PANSEAL_API
+panseal_status panseal_tokenizer_detokenize_many(panseal_tokenizer *tokenizer,
+                                                 const panseal_column *tokens,
+                                                 const char *last4,
+                                                 const uint8_t *network,
+                                                 char *numbers,
+                                                 size_t stride,
+                                                 uint32_t *lengths,
+                                                 panseal_status *status,
+                                                 panseal_error *err);
+
+/* The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these names it was
+ * stored, if it was. They stand one behind the other; each has *len / *count bytes. PANSEAL_E_BUFFER
+ * with *len = enough. */
+PANSEAL_API
+panseal_status panseal_tokenizer_candidates(panseal_tokenizer *tokenizer,
+                                            const char *number,
+                                            size_t number_len,
+                                            char *tokens,
+                                            size_t cap,
+                                            size_t *len,
+                                            size_t *count,
+                                            panseal_error *err);
+
+/* A token's successor under the active epoch, or itself where that is its own. Replace it before its epoch is destroyed.
+ * Refuses as panseal_tokenizer_detokenize does; a handle that never detokenizes may do this. `expect` may be NULL. */
+PANSEAL_API
+panseal_status panseal_tokenizer_retokenize(panseal_tokenizer *tokenizer,
+                                            const char *token,
+                                            size_t token_len,
+                                            const panseal_expect *expect,
+                                            char *out,
+                                            size_t cap,
+                                            size_t *len,
+                                            panseal_error *err);
+
+/* Makes a new epoch, under which tokens are made from now on; the one before serves for the way back. The keyring file
+ * is on disk before the first token is made. *epoch (may be NULL) is its id. PANSEAL_E_EXHAUSTED where "ff1" has no
+ * slot left: nine epochs can be told apart. */
+PANSEAL_API
+panseal_status panseal_tokenizer_rotate(panseal_tokenizer *tokenizer,
+                                        uint32_t *epoch,
+                                        panseal_error *err);
+
+/* Forgets an epoch's key for ever. A tokenizer stores no tokens and cannot know whether one needs it: PANSEAL_E_EPOCH
+ * without PANSEAL_TOKENS_ARE_GONE in `flags`, and for an epoch that is active, destroyed already, or not there. */
+PANSEAL_API
+panseal_status panseal_tokenizer_destroy(panseal_tokenizer *tokenizer,
+                                         uint32_t epoch,
+                                         uint32_t flags,
+                                         panseal_error *err);
+
+/* Lets the slot (1..9) of a destroyed epoch be given to a new one. A token with that residue which still lies about will
+ * then lead to somebody else's number. PANSEAL_E_ARGUMENT for a slot that is free, PANSEAL_E_EPOCH for one in use. */
+PANSEAL_API
+panseal_status panseal_tokenizer_free_slot(panseal_tokenizer *tokenizer,
+                                           uint32_t slot,
+                                           panseal_error *err);
+
+/* Wraps the keyring under another root key, a URI or a function, on which this handle goes on. Tokens stay what they are.
+ * Other handles with the old root key answer PANSEAL_E_ROOT_KEY when they next read the file. */
+PANSEAL_API
+panseal_status panseal_tokenizer_change_root(panseal_tokenizer *tokenizer,
+                                             const char *root,
+                                             panseal_root_fn root_fn,
+                                             void *root_userdata,
+                                             panseal_error *err);
+
+/* The keyring as it is in the file. *generation (may be NULL) grows with every change: keep it for
+ * panseal_open_options.min_generation. Fills `cap` epochs, the oldest first; *count says how many there are:
+ * PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its struct_size is the stride of the
+ * array. `epochs` NULL, with cap 0: *count alone. */
+PANSEAL_API
+panseal_status panseal_tokenizer_status(panseal_tokenizer *tokenizer,
+                                        int64_t *generation,
+                                        panseal_epoch *epochs,
+                                        size_t cap,
+                                        size_t *count,
+                                        panseal_error *err);
+
+/* Reads the keyring file again where it was changed, as happens by itself at the beginning of a batch and every few
+ * hundred calls. *changed (may be NULL): 1 where it was, else 0. */
+PANSEAL_API
+panseal_status panseal_tokenizer_refresh(panseal_tokenizer *tokenizer,
+                                         int32_t *changed,
+                                         panseal_error *err);
+
+/* What a string looks like, offline: *shapes is the sum of PANSEAL_SHAPE_..., 0 for none. A text may have several; never a
+ * proof. *slot (may be NULL) is a numeric token's, else 0. */
+PANSEAL_API
+panseal_status panseal_classify(const char *text,
+                                size_t text_len,
+                                uint32_t *shapes,
+                                uint32_t *slot);
+
+/* ---- vault ----------------------------------------------------------------------------------------------- */
 
 /* A new token for each call. */
 #define PANSEAL_REUSE_NEVER 0
 
 /* A handle on a vault: a ticket, never to be dereferenced. */
 typedef struct panseal_vault panseal_vault;
-
-/* How to open a vault. The texts end with a NUL. */
-typedef struct panseal_open_options {
-    /* Set by PANSEAL_INIT. */
-    uint32_t struct_size;
-    /* PANSEAL_OPEN_..., or 0. */
-    uint32_t flags;
-    /* "sqlite:cards.db". */
-    const char *url;
-    /* The root key: "file:PATH". */
-    const char *root;
-    /* The tenant that this handle works for; NULL is "". */
-    const char *merchant;
-    /* How tokens are made: "random"; NULL is "random". */
-    const char *scheme;
-    /* Who acts, for the audit trail; NULL is "". */
-    const char *actor;
-    /* How long to wait for another writer before PANSEAL_E_BUSY; 0 is 5000. */
-    uint32_t busy_timeout_ms;
-    /* 0. */
-    uint32_t reserved;
-} panseal_open_options;
 
 /* How to tokenize. */
 typedef struct panseal_tokenize_options {

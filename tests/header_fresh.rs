@@ -7,13 +7,14 @@ use cbindgen::{
 };
 use std::path::{Path, PathBuf};
 
-const CHAPTERS: [(&str, &str); 7] = [
+const CHAPTERS: [(&str, &str); 8] = [
     ("library", "library"),
     ("card", "cards"),
     ("network", "networks"),
     ("reader", "readers"),
     ("scan", "scanning"),
     ("keys", "root keys"),
+    ("tokenizer", "tokenizer"),
     ("vault", "vault"),
 ];
 
@@ -36,9 +37,15 @@ fn config() -> Config {
         tab_width: 4,
         // Types that no function of their own chapter takes.
         export: ExportConfig {
-            include: ["panseal_violation", "panseal_error", "panseal_text", "panseal_span"]
-                .map(str::to_owned)
-                .into(),
+            include: [
+                "panseal_violation",
+                "panseal_error",
+                "panseal_text",
+                "panseal_span",
+                "panseal_root_fn",
+            ]
+            .map(str::to_owned)
+            .into(),
             ..ExportConfig::default()
         },
         function: FunctionConfig {

@@ -412,7 +412,7 @@ pub unsafe extern "C" fn panseal_card_check_many(
 }
 
 /// The rows of a column, its lengths found possible.
-unsafe fn rows(column: &panseal_column) -> Result<Column<'_>> {
+pub(super) unsafe fn rows(column: &panseal_column) -> Result<Column<'_>> {
     if column.data.is_null() && column.data_len > 0 {
         return Err(Code::Null.into());
     }
@@ -430,7 +430,7 @@ unsafe fn rows(column: &panseal_column) -> Result<Column<'_>> {
 }
 
 /// A caller's array to write to; none for null. `Argument` where it is misaligned or longer than memory is.
-unsafe fn array<'a, T>(start: *mut T, len: usize) -> Result<Option<&'a mut [T]>> {
+pub(super) unsafe fn array<'a, T>(start: *mut T, len: usize) -> Result<Option<&'a mut [T]>> {
     if start.is_null() {
         return Ok(None);
     }
@@ -439,7 +439,7 @@ unsafe fn array<'a, T>(start: *mut T, len: usize) -> Result<Option<&'a mut [T]>>
 }
 
 /// A caller's array to read, which others may be reading too; empty for null.
-unsafe fn shared<'a, T>(start: *const T, len: usize) -> Result<&'a [T]> {
+pub(super) unsafe fn shared<'a, T>(start: *const T, len: usize) -> Result<&'a [T]> {
     if start.is_null() {
         return Ok(&[]);
     }

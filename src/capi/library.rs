@@ -191,13 +191,18 @@ pub extern "C" fn panseal_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Whether this build, on this machine, has a feature: "mlock" (keys are locked in memory), "postgres", "ff1".
+/// Whether this build, on this machine, has a feature: "mlock" (keys are locked in memory), "ff1" (the token
+/// scheme), "postgres".
 /// 1, or 0 also for a name that is not known and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_has_feature(name: *const c_char) -> i32 {
     let mut has = false;
     super::pass::bare_call(|| {
-        has = unsafe { super::pass::literal(name) }? == Some("mlock") && crate::secret::arena::is_locked();
+        has = match unsafe { super::pass::literal(name) }? {
+            Some("ff1") => crate::scheme::HAS_FF1,
+            Some("mlock") => crate::secret::arena::is_locked(),
+            _ => false,
+        };
         Ok(())
     });
     i32::from(has)

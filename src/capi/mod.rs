@@ -17,4 +17,5 @@ pub mod library;
 pub mod network;
 pub mod reader;
 pub mod scan;
+pub mod tokenizer;
 pub mod vault;

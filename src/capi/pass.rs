@@ -15,11 +15,26 @@ const TEXT_MAX: usize = 64 * 1024;
 /// # Safety
 /// `err` is null or a record of the caller's.
 pub(super) unsafe fn call(err: *mut panseal_error, work: impl FnOnce() -> Result<()>) -> panseal_status {
+    unsafe { reported(err, || border::call(work)) }
+}
+
+/// [`call`] for work that keeps to the little stack that [`border::call_shallow`] wipes.
+///
+/// # Safety
+/// As for [`call`].
+pub(super) unsafe fn call_shallow(
+    err: *mut panseal_error,
+    work: impl FnOnce() -> Result<()>,
+) -> panseal_status {
+    unsafe { reported(err, || border::call_shallow(work)) }
+}
+
+unsafe fn reported(err: *mut panseal_error, call: impl FnOnce() -> Result<()>) -> panseal_status {
     let report = match unsafe { Out::optional(err) } {
         Ok(report) => report,
         Err(error) => return error.code().number(),
     };
-    let outcome = border::call(work);
+    let outcome = call();
     if let Some(report) = report {
         report.write(&describe(outcome.as_ref().err()));
     }

@@ -55,6 +55,45 @@ pub(super) struct Out<R> {
     size: usize,
 }
 
+/// Places for many output records, one behind the other: the first one's `struct_size` is the stride.
+pub(super) struct OutArray<R> {
+    first: Out<R>,
+    cap: usize,
+}
+
+impl<R: Record> OutArray<R> {
+    /// `cap` places, the first of which was initialised; null for none.
+    ///
+    /// # Safety
+    /// Null, or as many times as many writable bytes as the first `struct_size` says.
+    pub(super) unsafe fn optional(records: *mut R, cap: usize) -> Result<Option<OutArray<R>>> {
+        match unsafe { Out::optional(records) }? {
+            None if cap > 0 => Err(Code::Null.into()),
+            None => Ok(None),
+            Some(_) if cap == 0 => Ok(None),
+            Some(first) => {
+                let fits = first.size.checked_mul(cap).is_some_and(|bytes| bytes <= isize::MAX as usize);
+                if fits { Ok(Some(OutArray { first, cap })) } else { Err(Code::Argument.into()) }
+            }
+        }
+    }
+
+    /// How many places there are.
+    pub(super) fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// Fills a place as far as the caller's size reaches, and sets its size.
+    pub(super) fn write(&self, place: usize, value: &R) {
+        assert!(place < self.cap);
+        let size = self.first.size;
+        // SAFETY: `optional` was promised `cap` times `size` writable bytes.
+        let record = unsafe { self.first.record.byte_add(place * size) };
+        unsafe { record.cast::<u32>().write_unaligned(size as u32) };
+        Out { record, size }.write(value);
+    }
+}
+
 impl<R: Record> Out<R> {
     /// A record that must be given.
     ///

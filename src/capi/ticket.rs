@@ -6,6 +6,7 @@
 //! whoever leaves last drops the object, and the slot begins a new generation.
 
 use crate::error::{Code, Result};
+use crate::tokenizer::Tokenizer;
 use crate::vault::Vault;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,18 +31,22 @@ const WORD_GENERATION_MAX: u64 = u64::MAX >> WORD_SHIFT;
 /// What a handle can stand for.
 pub(super) enum Object {
     Vault(Vault),
+    Tokenizer(Tokenizer),
 }
 
 impl Object {
     fn kind(&self) -> usize {
         match self {
             Object::Vault(_) => VAULT,
+            Object::Tokenizer(_) => TOKENIZER,
         }
     }
 }
 
 /// The kind of a vault's ticket.
 pub(super) const VAULT: usize = 1;
+/// The kind of a tokenizer's ticket.
+pub(super) const TOKENIZER: usize = 2;
 
 struct Slot {
     word: AtomicU64,

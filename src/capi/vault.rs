@@ -1,6 +1,7 @@
 //! Chapter 'vault': opening one, tokens out of cards and back.
 
 use super::card::{panseal_card, with_card};
+use super::keys::root_of;
 use super::library::{
     PANSEAL_ID_ROOM, PANSEAL_MASK_ROOM, PANSEAL_NETWORK_ROOM, PANSEAL_PAN_MAX, PANSEAL_TOKEN_ROOM,
     panseal_error, panseal_status, panseal_text,
@@ -8,6 +9,7 @@ use super::library::{
 use super::pass::{self, TextOut};
 use super::record::{self, Out, Record};
 use super::ticket::{self, Object};
+use super::tokenizer::{PANSEAL_OPEN_CREATE, PANSEAL_OPEN_NO_REVEAL, panseal_open_options};
 use crate::card::Card;
 use crate::error::{Code, Result};
 use crate::scheme::Scheme;
@@ -18,34 +20,6 @@ use std::time::Duration;
 /// A handle on a vault: a ticket, never to be dereferenced.
 pub struct panseal_vault {
     _ticket: [u8; 0],
-}
-
-/// Make the vault where there is none; otherwise that is PANSEAL_E_NOT_A_VAULT.
-pub const PANSEAL_OPEN_CREATE: u32 = 1;
-/// This handle never detokenizes: a till that only sells.
-pub const PANSEAL_OPEN_NO_REVEAL: u32 = 2;
-
-/// How to open a vault. The texts end with a NUL.
-#[repr(C)]
-pub struct panseal_open_options {
-    /// Set by PANSEAL_INIT.
-    pub struct_size: u32,
-    /// PANSEAL_OPEN_..., or 0.
-    pub flags: u32,
-    /// "sqlite:cards.db".
-    pub url: *const c_char,
-    /// The root key: "file:PATH".
-    pub root: *const c_char,
-    /// The tenant that this handle works for; NULL is "".
-    pub merchant: *const c_char,
-    /// How tokens are made: "random"; NULL is "random".
-    pub scheme: *const c_char,
-    /// Who acts, for the audit trail; NULL is "".
-    pub actor: *const c_char,
-    /// How long to wait for another writer before PANSEAL_E_BUSY; 0 is 5000.
-    pub busy_timeout_ms: u32,
-    /// 0.
-    pub reserved: u32,
 }
 
 /// A new token for each call.
@@ -96,7 +70,6 @@ pub struct panseal_instrument {
 }
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
-unsafe impl Record for panseal_open_options {}
 unsafe impl Record for panseal_tokenize_options {}
 unsafe impl Record for panseal_instrument {}
 
@@ -233,10 +206,11 @@ pub unsafe extern "C" fn panseal_vault_deactivate(
 fn with_vault(vault: *mut panseal_vault, work: impl FnOnce(&Vault) -> Result<()>) -> Result<()> {
     ticket::with(vault, ticket::VAULT, |object| match object {
         Object::Vault(vault) => work(vault),
+        Object::Tokenizer(_) => Err(Code::Handle.into()),
     })
 }
 
-fn refuse_null<T>(out: *mut T) -> Result<()> {
+pub(super) fn refuse_null<T>(out: *mut T) -> Result<()> {
     if out.is_null() { Err(Code::Null.into()) } else { Ok(()) }
 }
 
@@ -247,7 +221,7 @@ unsafe fn required<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
 }
 
 /// A token from outside: absent is a null, of an impossible length is no token.
-unsafe fn token_bytes<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
+pub(super) unsafe fn token_bytes<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
     if !ptr.is_null() && len > super::library::PANSEAL_TOKEN_MAX as usize {
         return Err(Code::Token.into());
     }
@@ -263,11 +237,14 @@ unsafe fn hand_out(vault: Vault, out: *mut *mut panseal_vault) -> Result<()> {
 }
 
 unsafe fn open_options(how: &panseal_open_options) -> Result<OpenOptions<'_>> {
-    if how.flags & !(PANSEAL_OPEN_CREATE | PANSEAL_OPEN_NO_REVEAL) != 0 || how.reserved != 0 {
+    // A vault cannot be held to a generation yet.
+    let unknown = how.flags & !(PANSEAL_OPEN_CREATE | PANSEAL_OPEN_NO_REVEAL) != 0 || how.reserved != 0;
+    if unknown || how.min_generation != 0 {
         return Err(Code::Argument.into());
     }
     let text = |ptr| unsafe { pass::literal(ptr) };
-    let defaults = OpenOptions::new(text(how.url)?.ok_or(Code::Null)?, text(how.root)?.ok_or(Code::Null)?);
+    let root = unsafe { root_of(how.root, how.root_fn, how.root_userdata) };
+    let defaults = OpenOptions::new(text(how.url)?.ok_or(Code::Null)?, root?);
     Ok(OpenOptions {
         merchant: text(how.merchant)?.unwrap_or(""),
         actor: text(how.actor)?.unwrap_or(""),
@@ -282,7 +259,7 @@ unsafe fn open_options(how: &panseal_open_options) -> Result<OpenOptions<'_>> {
     })
 }
 
-unsafe fn scheme(name: *const c_char) -> Result<Option<Scheme>> {
+pub(super) unsafe fn scheme(name: *const c_char) -> Result<Option<Scheme>> {
     unsafe { pass::literal(name) }?.map(str::parse).transpose()
 }
 

@@ -88,7 +88,29 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
 /// How many numbers are read before they are judged: few enough that their readings stay near the processor.
 const BLOCK: usize = 256;
 
-impl Column<'_> {
+impl<'a> Column<'a> {
+    /// The texts one by one, as they lie there: those of a fixed width with their padding.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Argument`]: the column is larger than its data, there is no offset at all, or an offset is negative, lower
+    /// than the one before, or beyond the data.
+    pub fn texts(&self) -> Result<impl ExactSizeIterator<Item = &'a [u8]> + use<'a>, Code> {
+        let (column, count) = (*self, self.count().ok_or(Code::Argument)?);
+        Ok((0..count).map(move |place| column.text(place)))
+    }
+
+    fn text(&self, place: usize) -> &'a [u8] {
+        let (data, range) = match *self {
+            Column::Fixed { data, width, .. } => (data, place * width..(place + 1) * width),
+            Column::Offsets { data, offsets } => (data, offsets[place].index()..offsets[place + 1].index()),
+            Column::LargeOffsets { data, offsets } => {
+                (data, offsets[place].index()..offsets[place + 1].index())
+            }
+        };
+        data.get(range).unwrap_or_default()
+    }
+
     /// How many numbers there are; `None` if that is not so.
     fn count(&self) -> Option<usize> {
         match *self {

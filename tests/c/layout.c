@@ -123,8 +123,25 @@ int main(void)
     FIELD(panseal_open_options, merchant);
     FIELD(panseal_open_options, scheme);
     FIELD(panseal_open_options, actor);
+    FIELD(panseal_open_options, root_fn);
+    FIELD(panseal_open_options, root_userdata);
     FIELD(panseal_open_options, busy_timeout_ms);
     FIELD(panseal_open_options, reserved);
+    FIELD(panseal_open_options, min_generation);
+
+    SIZE(panseal_expect);
+    FIELD(panseal_expect, struct_size);
+    FIELD(panseal_expect, network);
+    FIELD(panseal_expect, last4);
+
+    SIZE(panseal_epoch);
+    FIELD(panseal_epoch, struct_size);
+    FIELD(panseal_epoch, id);
+    FIELD(panseal_epoch, state);
+    FIELD(panseal_epoch, slot);
+    FIELD(panseal_epoch, created_at);
+    FIELD(panseal_epoch, retired_at);
+    FIELD(panseal_epoch, check);
 
     SIZE(panseal_tokenize_options);
     FIELD(panseal_tokenize_options, struct_size);

@@ -4,9 +4,9 @@
  *
  * HOW EVERY FUNCTION BEHAVES
  *  1. Result.   A function that can fail returns panseal_status: 0 is done, anything else is a code below.
- *               Outputs are written only on PANSEAL_OK. Two exceptions, no others: *len when the code is
- *               PANSEAL_E_BUFFER, and *err always. An output that may not be NULL is refused with
- *               PANSEAL_E_NULL before anything happens.
+ *               Outputs are written only on PANSEAL_OK. Three exceptions, no others: *len (or *count) when the
+ *               code is PANSEAL_E_BUFFER, *err always, and the rows of a _many call that its end cut short. An
+ *               output that may not be NULL is refused with PANSEAL_E_NULL before anything happens.
  *  2. Arguments come in one order: handle, inputs, options, outputs, err. A length follows its array.
  *  3. Text in.  What comes from outside (numbers, names, tokens, ids) is pointer + length and needs no NUL;
  *               a length over 65536 is PANSEAL_E_ARGUMENT. What a programmer writes (URL, scheme, merchant) is
@@ -14,20 +14,24 @@
  *  4. Text out. (char *out, size_t cap, size_t *len): `len` bytes are written, and a NUL after them where there
  *               is room; a field of exactly the right width (CHAR(16)) is big enough. Every maximum is a macro.
  *               A too small buffer is found BEFORE anything is done: PANSEAL_E_BUFFER, *len = enough, no effect.
- *               Input is read whole before output is written: the token may go where the number was.
+ *               Input is read whole before output is written: the token may go where the number was (not in
+ *               a _many call).
  *  5. Memory.   The library gives the caller no memory and keeps none of the caller's after it returns.
  *               There is no free function. Secrets leave only into the caller's buffers: panseal_wipe them.
  *  6. Handles   are tickets in pointer's clothing: opaque, never an address, never to be dereferenced, never
  *               reused. NULL, garbage, closed, or of the wrong kind gives PANSEAL_E_HANDLE. Closing NULL is
  *               fine. Closing while another thread is inside is fine: that call finishes, later ones are
  *               refused, and the keys are wiped by whoever leaves last.
- *  7. Threads.  Any function, any handle, any thread, any time. After fork a vault reopens itself in the
- *               child; where its root key cannot be had again it answers PANSEAL_E_FORK.
+ *  7. Threads.  Any function, any handle, any thread, any time. After fork a vault or tokenizer reopens
+ *               itself in the child; where its root key cannot be had again it answers PANSEAL_E_FORK.
  *  8. Structs   start with struct_size. Call PANSEAL_INIT(s), then set fields; zero always means 'default'.
  *               Also for err and outputs: a struct that was not initialised is PANSEAL_E_STRUCT, nothing done.
  *               Fields are only ever added at the end; an input with an unknown non-zero tail is refused, an
  *               output is filled as far as the caller's size reaches. Structs may lie at any alignment.
- *  9. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
+ *  9. Callbacks get `userdata` first and return 0 for done; anything else ends the call with
+ *               PANSEAL_E_CALLBACK. Pointers given to them are good until they return. They may call panseal,
+ *               but not use the handle that they are called for, except to close it.
+ * 10. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
  */
 #ifndef PANSEAL_H
 #define PANSEAL_H
