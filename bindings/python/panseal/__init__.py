@@ -12,6 +12,13 @@ A vault keeps the number and gives a token for it:
         with vault.detokenize(card.token, reason="refund 7", actor="till-3") as pan:
             pan.reveal_into(buffer)
 
+A tokenizer needs no vault: it makes tokens with keys out of a file, and finds the way back with them:
+
+    with panseal.Tokenizer.open("siv", keyring="pos.keyring", root="file:keys/pos.root") as tokenizer:
+        token = tokenizer.tokenize("4242424242424242")
+        with tokenizer.detokenize(token) as pan:
+            pan.reveal_into(buffer)
+
 Numbers, security codes and names come as str, bytes, or any contiguous buffer of bytes. Of these only a
 writable buffer can be wiped, and `wipe=True` does so.
 
@@ -36,16 +43,22 @@ from panseal._native import (
     CheckMany,
     CheckReport,
     ChipCard,
+    DetokenizeMany,
+    Epoch,
     Expiry,
     Hit,
     Holder,
     Instrument,
+    KeyringStatus,
     Network,
     NetworkInfo,
     Partial,
     Scanner,
     Secret,
     ServiceCode,
+    Shapes,
+    TokenizeMany,
+    Tokenizer,
     Track,
     Vault,
     Violation,
@@ -53,6 +66,7 @@ from panseal._native import (
     aid_network,
     check,
     check_many,
+    classify,
     create_root_key,
     find_tlv,
     group,
@@ -67,6 +81,7 @@ from panseal._native import (
     read_chip,
     read_record,
     scan,
+    split_root_key,
     table_date,
     table_version,
     track_name,
@@ -92,12 +107,15 @@ __all__ = [
     "CheckMany",
     "CheckReport",
     "ChipCard",
+    "DetokenizeMany",
+    "Epoch",
     "Expiry",
     "FormatError",
     "Hit",
     "Holder",
     "Instrument",
     "KeyringError",
+    "KeyringStatus",
     "Network",
     "NetworkInfo",
     "PansealError",
@@ -105,7 +123,10 @@ __all__ = [
     "Scanner",
     "Secret",
     "ServiceCode",
+    "Shapes",
     "TokenError",
+    "TokenizeMany",
+    "Tokenizer",
     "Track",
     "Vault",
     "VaultError",
@@ -114,6 +135,7 @@ __all__ = [
     "aid_network",
     "check",
     "check_many",
+    "classify",
     "create_root_key",
     "emv",
     "find_tlv",
@@ -130,6 +152,7 @@ __all__ = [
     "read_chip",
     "read_record",
     "scan",
+    "split_root_key",
     "table_date",
     "table_version",
     "track_name",

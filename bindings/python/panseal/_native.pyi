@@ -1,5 +1,6 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Literal, NoReturn, Protocol, Self, SupportsIndex, TypeAlias, final
 
@@ -9,16 +10,22 @@ __all__ = [
     "CheckMany",
     "CheckReport",
     "ChipCard",
+    "DetokenizeMany",
+    "Epoch",
     "Expiry",
     "Hit",
     "Holder",
     "Instrument",
+    "KeyringStatus",
     "Network",
     "NetworkInfo",
     "Partial",
     "Scanner",
     "Secret",
     "ServiceCode",
+    "Shapes",
+    "TokenizeMany",
+    "Tokenizer",
     "Track",
     "Vault",
     "Violation",
@@ -26,6 +33,7 @@ __all__ = [
     "aid_network",
     "check",
     "check_many",
+    "classify",
     "create_root_key",
     "emv_sequence_number",
     "emv_service_code",
@@ -45,6 +53,7 @@ __all__ = [
     "read_chip",
     "read_record",
     "scan",
+    "split_root_key",
     "table_date",
     "table_version",
     "track_name",
@@ -56,6 +65,17 @@ __all__ = [
 _Text: TypeAlias = str | Buffer
 _Code: TypeAlias = Literal["missing", "charset", "length", "luhn", "malformed"]
 _Luhn: TypeAlias = Literal["required", "advisory", "alternate", "none"]
+
+_TokenCode: TypeAlias = Literal["token", "epoch", "irreversible"]
+_State: TypeAlias = Literal["active", "decrypt-only", "destroyed"]
+
+class _KeyStore(Protocol):
+    def wrap(self, key_id: str, context: str, key: bytearray, /) -> Buffer: ...
+    def unwrap(self, key_id: str, context: str, wrapped: bytes, /) -> Buffer: ...
+
+_Root: TypeAlias = (
+    str | _KeyStore | tuple[Callable[[str, str, bytearray], Buffer], Callable[[str, str, bytes], Buffer]]
+)
 
 class _ArrowArray(Protocol):
     def __arrow_c_array__(self) -> tuple[object, object]: ...
@@ -119,6 +139,8 @@ def iso8583_track2(field: _Text, out: Buffer | None = None) -> tuple[Track, int]
 def scan(data: _Text) -> list[Hit]: ...
 def holds_card_number(data: _Text) -> bool: ...
 def create_root_key(root: str) -> None: ...
+def split_root_key(root: str, components: str) -> None: ...
+def classify(text: _Text) -> Shapes: ...
 
 @final
 class Violation:
@@ -204,7 +226,7 @@ class Vault:
     def open(
         url: str,
         *,
-        root: str,
+        root: _Root,
         merchant: str = "",
         actor: str = "",
         scheme: str = "random",
@@ -246,6 +268,120 @@ class Vault:
         _traceback: TracebackType | None,
     ) -> None: ...
     def __reduce__(self) -> NoReturn: ...
+
+@final
+class Tokenizer:
+    @staticmethod
+    def open(
+        scheme: str,
+        *,
+        keyring: str | PathLike[str],
+        root: _Root,
+        merchant: str = "",
+        create: bool = True,
+        no_reveal: bool = False,
+        min_generation: int = 0,
+    ) -> Tokenizer: ...
+    @property
+    def scheme(self) -> str: ...
+    def tokenize(self, number: _Text, *, wipe: bool = False) -> str: ...
+    def tokenize_many(
+        self, numbers: Iterable[_Text | None] | Buffer, *, width: SupportsIndex | None = None
+    ) -> TokenizeMany: ...
+    def detokenize(self, token: _Text, *, last4: str | None = None, network: str | None = None) -> Secret: ...
+    def detokenize_many(
+        self,
+        tokens: Iterable[_Text | None] | Buffer,
+        *,
+        width: SupportsIndex | None = None,
+        last4: Sequence[str | None] | None = None,
+        network: Sequence[str | None] | None = None,
+    ) -> DetokenizeMany: ...
+    def candidates(self, number: _Text) -> list[str]: ...
+    def retokenize(self, token: _Text, *, last4: str | None = None, network: str | None = None) -> str: ...
+    def rotate(self) -> int: ...
+    def destroy(self, epoch: SupportsIndex, *, tokens_are_gone: bool = False) -> None: ...
+    def free_slot(self, slot: SupportsIndex) -> None: ...
+    def change_root(self, root: _Root) -> None: ...
+    def status(self) -> KeyringStatus: ...
+    def refresh(self) -> bool: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _exc_type: type[BaseException] | None,
+        _exc_value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class TokenizeMany:
+    @property
+    def tokens(self) -> list[str | None]: ...
+    @property
+    def ok(self) -> int: ...
+    @property
+    def status(self) -> memoryview[int]: ...
+    def codes(self) -> list[_Code | Literal["network", "domain"] | None]: ...
+    def __len__(self) -> int: ...
+
+@final
+class DetokenizeMany:
+    @property
+    def numbers(self) -> list[Secret | None]: ...
+    @property
+    def ok(self) -> int: ...
+    @property
+    def status(self) -> memoryview[int]: ...
+    def codes(self) -> list[_TokenCode | None]: ...
+    def wipe(self) -> None: ...
+    def __len__(self) -> int: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _exc_type: type[BaseException] | None,
+        _exc_value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+@final
+class KeyringStatus:
+    @property
+    def generation(self) -> int: ...
+    @property
+    def epochs(self) -> tuple[Epoch, ...]: ...
+
+@final
+class Epoch:
+    @property
+    def id(self) -> int: ...
+    @property
+    def state(self) -> _State: ...
+    @property
+    def slot(self) -> int | None: ...
+    @property
+    def check(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def retired_at(self) -> datetime | None: ...
+
+@final
+class Shapes:
+    @property
+    def pan(self) -> bool: ...
+    @property
+    def numeric_token(self) -> int | None: ...
+    @property
+    def hex_token(self) -> bool: ...
+    @property
+    def letters_token(self) -> bool: ...
+    @property
+    def uuid(self) -> bool: ...
+    @property
+    def mac(self) -> bool: ...
+    def __bool__(self) -> bool: ...
 
 @final
 class CheckMany:

@@ -5,7 +5,7 @@
 | `CardError`     | ValueError  | card                                                              |
 | `FormatError`   | ValueError  | missing, malformed, length, charset, too_long, unsupported        |
 | `TokenError`    | LookupError | token, inactive, irreversible, domain, exhausted                  |
-| `KeyringError`  |             | root_key, epoch, fork                                             |
+| `KeyringError`  |             | root_key, epoch, fork, callback                                   |
 | `VaultError`    |             | store, not_a_vault, schema_newer, tampered, conflict, and handle: |
 |                 |             | the vault is closed                                               |
 | `BusyError`     | VaultError  | busy                                                              |

@@ -37,13 +37,16 @@ pub fn check_many(py: Python<'_>, numbers: &Bound<'_, PyAny>, width: Option<usiz
             read_ahead(tuple.iter(), &mut verdicts)?;
         } else if !arrow::read(numbers, &mut verdicts)? {
             if SecretArg::extract(numbers.as_borrowed()).is_ok() {
-                return Err(PyTypeError::new_err("one text or buffer holds many numbers only with a width"));
+                return Err(PyTypeError::new_err(ONE_TEXT));
             }
             read_one_by_one(numbers.try_iter()?, &mut verdicts)?;
         }
         CheckMany::of(py, &verdicts)
     })
 }
+
+/// Why one text is not taken for many.
+pub const ONE_TEXT: &str = "one text or buffer holds many rows only with a width";
 
 fn read_fixed(numbers: &Bound<'_, PyAny>, width: usize, verdicts: &mut Verdicts) -> PyResult<()> {
     let py = numbers.py();
@@ -164,24 +167,7 @@ impl<'a> Gathered<'a> {
     }
 
     fn push_item(&mut self, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = item.py();
-        // What is no str itself may still be of a class derived from it: the last branch takes that.
-        if let Ok(text) = item.cast_exact::<PyString>() {
-            match text.to_str() {
-                Ok(text) => self.push(text.as_bytes()),
-                // Python's own error holds the text. No number has this byte.
-                Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(py) => self.push(b"\xff"),
-                Err(error) => Err(error),
-            }
-        } else if let Ok(bytes) = item.cast_exact::<PyBytes>() {
-            self.push(bytes.as_bytes())
-        } else if item.is_none() {
-            self.push(b"")
-        } else {
-            let mut text = Copied::new();
-            SecretArg::extract(item.as_borrowed())?.copy_to(py, &mut text)?;
-            self.push(text.as_bytes())
-        }
+        lend_item(item, |text| self.push(text))
     }
 
     /// Adds a text. Of a long one the beginning is kept, and then so many digits that it is too long.
@@ -213,6 +199,29 @@ impl<'a> Gathered<'a> {
         self.used = 0;
         self.offsets.truncate(1);
         Ok(())
+    }
+}
+
+/// Lends the text of a row's object to `work`: an absent one for None.
+#[inline]
+pub fn lend_item(item: &Bound<'_, PyAny>, work: impl FnOnce(&[u8]) -> PyResult<()>) -> PyResult<()> {
+    let py = item.py();
+    // What is no str itself may still be of a class derived from it: the last branch takes that.
+    if let Ok(text) = item.cast_exact::<PyString>() {
+        match text.to_str() {
+            Ok(text) => work(text.as_bytes()),
+            // Python's own error holds the text. No number has this byte.
+            Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(py) => work(b"\xff"),
+            Err(error) => Err(error),
+        }
+    } else if let Ok(bytes) = item.cast_exact::<PyBytes>() {
+        work(bytes.as_bytes())
+    } else if item.is_none() {
+        work(b"")
+    } else {
+        let mut text = Copied::new();
+        SecretArg::extract(item.as_borrowed())?.copy_to(py, &mut text)?;
+        work(text.as_bytes())
     }
 }
 
@@ -312,7 +321,7 @@ fn memory<'py>(column: &Py<PyBytes>, py: Python<'py>) -> PyResult<Bound<'py, PyM
 }
 
 /// The name of a status, of which there is one object.
-fn code_name(py: Python<'_>, status: i32) -> Option<Bound<'_, PyString>> {
+pub fn code_name(py: Python<'_>, status: i32) -> Option<Bound<'_, PyString>> {
     static NAMES: PyOnceLock<Vec<(i32, Py<PyString>)>> = PyOnceLock::new();
     let intern = || {
         let names = Code::all().map(|code| (code.number(), PyString::intern(py, code.name()).unbind()));

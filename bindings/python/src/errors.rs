@@ -1,6 +1,7 @@
 //! From failures of the core to exceptions. Nothing that goes into an exception is made of input.
 
 use crate::check::Violation;
+use crate::root;
 use panseal::border;
 use panseal::error::{Code, Error, Param, Violations};
 use pyo3::prelude::*;
@@ -48,7 +49,7 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
         Code::Token | Code::Inactive | Code::Domain | Code::Exhausted | Code::Irreversible => {
             TokenError::type_object(py)
         }
-        Code::RootKey | Code::Epoch | Code::Fork => KeyringError::type_object(py),
+        Code::RootKey | Code::Epoch | Code::Fork | Code::Callback => KeyringError::type_object(py),
         Code::Busy => BusyError::type_object(py),
         Code::Store
         | Code::NotAVault
@@ -62,7 +63,26 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     class
         .call1((error.to_string(),))
         .and_then(|raised| describe(&raised, error))
+        .inspect(|raised| {
+            if error.code() == Code::Callback {
+                raised.set_cause(py, root::take_failure());
+            }
+        })
         .unwrap_or_else(|fault| fault)
+}
+
+/// The exception of a card number, or of whatever else went wrong with it.
+pub fn raise_number(py: Python<'_>, error: &Error) -> PyErr {
+    match error.code() {
+        code @ (Code::Missing
+        | Code::Malformed
+        | Code::Length
+        | Code::Luhn
+        | Code::Network
+        | Code::Charset
+        | Code::TooLong) => refuse(py, Param::Number, code),
+        _ => raise(py, error),
+    }
 }
 
 /// The exception of an argument that cannot be served, or that may not be used any more.

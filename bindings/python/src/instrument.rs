@@ -101,6 +101,7 @@ impl Instrument {
     }
 }
 
-fn utc(py: Python<'_>, time: i64) -> PyResult<Bound<'_, PyDateTime>> {
+/// A time as Python has them.
+pub fn utc(py: Python<'_>, time: i64) -> PyResult<Bound<'_, PyDateTime>> {
     PyDateTime::from_timestamp(py, time as f64, Some(&*PyTzInfo::utc(py)?))
 }

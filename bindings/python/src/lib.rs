@@ -17,8 +17,10 @@ mod input;
 mod instrument;
 mod network;
 mod reader;
+mod root;
 mod scan;
 mod secret;
+mod tokenizer;
 mod vault;
 
 use pyo3::prelude::*;
@@ -50,11 +52,15 @@ mod _native {
         iso8583_number, iso8583_track2, parse_track, read_chip, read_record, unpack_bcd,
     };
     #[pymodule_export]
+    use super::root::{create_root_key, split_root_key};
+    #[pymodule_export]
     use super::scan::{Hit, Scanner, holds_card_number, scan};
     #[pymodule_export]
     use super::secret::Secret;
     #[pymodule_export]
-    use super::vault::{Vault, create_root_key};
+    use super::tokenizer::{DetokenizeMany, Epoch, KeyringStatus, Shapes, TokenizeMany, Tokenizer, classify};
+    #[pymodule_export]
+    use super::vault::Vault;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for it")]

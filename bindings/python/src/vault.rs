@@ -1,13 +1,13 @@
-//! `panseal.Vault` and `panseal.create_root_key`.
+//! `panseal.Vault`.
 
 use crate::card::CardArgs;
 use crate::errors::{behind_border, raise};
 use crate::input::{CalendarArg, Copied, PlainArg, SecretArg};
 use crate::instrument::Instrument;
+use crate::root::RootArg;
 use crate::secret::Secret;
 use panseal::card::{Pan, check};
 use panseal::error::{Code, Error, Result};
-use panseal::keys::Root;
 use panseal::vault::{OpenOptions, TokenizeOptions, Vault as Core};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -17,15 +17,6 @@ use std::time::Duration;
 
 /// The longest wait that SQLite can be asked for.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
-
-/// Make a new random root key, readable by its owner alone: "file:keys/cards.root".
-///
-/// Never overwrites. Keep it apart from the vault and have a copy: without it the vault cannot be read.
-#[pyfunction]
-pub fn create_root_key(py: Python<'_>, root: PlainArg<'_>) -> PyResult<()> {
-    let root = root.0;
-    detached(py, || Root::create(root))
-}
 
 /// An open vault, for one merchant. Any thread may use it at any time.
 ///
@@ -68,7 +59,8 @@ impl Vault {
 impl Vault {
     /// Open a vault, or make one where there is none.
     ///
-    /// `url` is "sqlite:PATH", `root` is "file:PATH". `merchant` is the tenant that this handle works for. `actor`
+    /// `url` is "sqlite:PATH". `root` is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place: see
+    /// `panseal.create_root_key`. `merchant` is the tenant that this handle works for. `actor`
     /// stands in the audit trail where a call names none. A handle with `no_reveal` never detokenizes. Another
     /// writer is waited for `busy_timeout` seconds, then that is BusyError.
     #[staticmethod]
@@ -80,7 +72,7 @@ impl Vault {
     fn open(
         py: Python<'_>,
         url: PlainArg<'_>,
-        root: PlainArg<'_>,
+        root: RootArg,
         merchant: PlainArg<'_>,
         actor: PlainArg<'_>,
         scheme: PlainArg<'_>,
@@ -96,7 +88,7 @@ impl Vault {
                 create,
                 no_reveal,
                 busy_timeout: wait(busy_timeout)?,
-                ..OpenOptions::new(url.0, root.0)
+                ..OpenOptions::new(url.0, root.0?)
             })
         };
         detached(py, open).map(Vault::of)
@@ -237,7 +229,7 @@ impl Vault {
 }
 
 /// Runs work on files or the database behind the border while other Python threads go on.
-fn detached<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
+pub fn detached<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
     behind_border(py, || py.detach(work).map_err(|error| raise(py, &error)))
 }
 
