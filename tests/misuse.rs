@@ -10,10 +10,11 @@ use std::process::Command;
 
 use support::{Compile, Finished, PATIENCE};
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "misuse.c",
     "misuse_arguments.c",
     "misuse_formats.c",
+    "misuse_tokens.c",
     "misuse_handles.c",
     "misuse_files.c",
     "misuse_processes.c",

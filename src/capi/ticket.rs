@@ -116,7 +116,12 @@ impl Visit {
         if word & OPEN == 0 || word >> WORD_SHIFT != generation {
             return Err(Code::Handle.into());
         }
-        Ok(visit)
+        // A ticket that was made up may name the slot of another kind.
+        // SAFETY: the visit keeps the object in its slot.
+        match unsafe { &*slot.object.get() } {
+            Some(object) if object.kind() == kind => Ok(visit),
+            _ => Err(Code::Handle.into()),
+        }
     }
 }
 

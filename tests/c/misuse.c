@@ -18,6 +18,8 @@
 const char *directory;
 panseal_vault *good_vault;
 panseal_instrument known, victim;
+panseal_tokenizer *good_tokenizer;
+char old_token[17];
 
 static int passed, failed;
 
@@ -175,6 +177,87 @@ static panseal_status run_scan_text(struct call *c)
     return panseal_scan(c->text.ptr, c->text.len, c->hits, c->hits_cap, c->len, c->end, c->err);
 }
 
+static panseal_status run_root_split(struct call *c)
+{
+    return panseal_root_split(c->literal, c->second_literal, c->err);
+}
+
+static panseal_status run_classify(struct call *c)
+{
+    return panseal_classify(c->text.ptr, c->text.len, c->epoch, c->slot);
+}
+
+static panseal_status run_tokenizer_open(struct call *c)
+{
+    return panseal_tokenizer_open(c->how, c->tokenizer_out, c->err);
+}
+
+static panseal_status run_tokenizer_close(struct call *c)
+{
+    return panseal_tokenizer_close(c->tokenizer);
+}
+
+static panseal_status run_tokenizer_tokenize(struct call *c)
+{
+    return panseal_tokenizer_tokenize(c->tokenizer, c->text.ptr, c->text.len, c->out, c->cap, c->len, c->err);
+}
+
+static panseal_status run_tokenizer_detokenize(struct call *c)
+{
+    return panseal_tokenizer_detokenize(c->tokenizer, c->text.ptr, c->text.len, c->expect, c->out, c->cap, c->len, c->err);
+}
+
+static panseal_status run_tokenizer_tokenize_many(struct call *c)
+{
+    return panseal_tokenizer_tokenize_many(c->tokenizer, c->column, c->rows, c->stride, c->counts, c->status, c->err);
+}
+
+static panseal_status run_tokenizer_detokenize_many(struct call *c)
+{
+    return panseal_tokenizer_detokenize_many(c->tokenizer, c->column, c->last4_in, c->networks_in, c->rows, c->stride,
+                                             c->counts, c->status, c->err);
+}
+
+static panseal_status run_tokenizer_candidates(struct call *c)
+{
+    return panseal_tokenizer_candidates(c->tokenizer, c->text.ptr, c->text.len, c->out, c->cap, c->len, c->count, c->err);
+}
+
+static panseal_status run_tokenizer_retokenize(struct call *c)
+{
+    return panseal_tokenizer_retokenize(c->tokenizer, c->text.ptr, c->text.len, c->expect, c->out, c->cap, c->len, c->err);
+}
+
+static panseal_status run_tokenizer_rotate(struct call *c)
+{
+    return panseal_tokenizer_rotate(c->tokenizer, c->epoch, c->err);
+}
+
+static panseal_status run_tokenizer_destroy(struct call *c)
+{
+    return panseal_tokenizer_destroy(c->tokenizer, c->first, c->flags, c->err);
+}
+
+static panseal_status run_tokenizer_free_slot(struct call *c)
+{
+    return panseal_tokenizer_free_slot(c->tokenizer, c->first, c->err);
+}
+
+static panseal_status run_tokenizer_change_root(struct call *c)
+{
+    return panseal_tokenizer_change_root(c->tokenizer, c->literal, c->root_fn, NULL, c->err);
+}
+
+static panseal_status run_tokenizer_status(struct call *c)
+{
+    return panseal_tokenizer_status(c->tokenizer, c->generation, c->epochs, c->epochs_cap, c->count, c->err);
+}
+
+static panseal_status run_tokenizer_refresh(struct call *c)
+{
+    return panseal_tokenizer_refresh(c->tokenizer, c->changed, c->err);
+}
+
 const struct function card_check = {"panseal_card_check", run_card_check};
 const struct function card_mask = {"panseal_card_mask", run_card_mask};
 const struct function root_create = {"panseal_root_create", run_root_create};
@@ -204,11 +287,28 @@ const struct function iso8583_number = {"panseal_iso8583_number", run_iso8583_nu
 const struct function iso8583_expiry = {"panseal_iso8583_expiry", run_iso8583_expiry};
 const struct function iso8583_track2 = {"panseal_iso8583_track2", run_iso8583_track2};
 const struct function scan_text = {"panseal_scan", run_scan_text};
+const struct function root_split = {"panseal_root_split", run_root_split};
+const struct function classify = {"panseal_classify", run_classify};
+const struct function tokenizer_open = {"panseal_tokenizer_open", run_tokenizer_open};
+const struct function tokenizer_close = {"panseal_tokenizer_close", run_tokenizer_close};
+const struct function tokenizer_tokenize = {"panseal_tokenizer_tokenize", run_tokenizer_tokenize};
+const struct function tokenizer_detokenize = {"panseal_tokenizer_detokenize", run_tokenizer_detokenize};
+const struct function tokenizer_tokenize_many = {"panseal_tokenizer_tokenize_many", run_tokenizer_tokenize_many};
+const struct function tokenizer_detokenize_many = {"panseal_tokenizer_detokenize_many", run_tokenizer_detokenize_many};
+const struct function tokenizer_candidates = {"panseal_tokenizer_candidates", run_tokenizer_candidates};
+const struct function tokenizer_retokenize = {"panseal_tokenizer_retokenize", run_tokenizer_retokenize};
+const struct function tokenizer_rotate = {"panseal_tokenizer_rotate", run_tokenizer_rotate};
+const struct function tokenizer_destroy = {"panseal_tokenizer_destroy", run_tokenizer_destroy};
+const struct function tokenizer_free_slot = {"panseal_tokenizer_free_slot", run_tokenizer_free_slot};
+const struct function tokenizer_change_root = {"panseal_tokenizer_change_root", run_tokenizer_change_root};
+const struct function tokenizer_status = {"panseal_tokenizer_status", run_tokenizer_status};
+const struct function tokenizer_refresh = {"panseal_tokenizer_refresh", run_tokenizer_refresh};
 
 static int reports(const struct call *c)
 {
-    static const struct function *const bare[] = {&card_mask,   &vault_close, &card_group,  &card_truncate,
-                                                  &expiry_parse, &expiry_text, &holder_text, &bcd_unpack};
+    static const struct function *const bare[] = {&card_mask,   &vault_close, &card_group,  &card_truncate, &expiry_parse,
+                                                  &expiry_text, &holder_text, &bcd_unpack,  &classify,
+                                                  &tokenizer_close};
     for (size_t i = 0; i < sizeof bare / sizeof *bare; ++i) {
         if (c->function == bare[i]) {
             return 0;
@@ -296,16 +396,34 @@ panseal_open_options good_options(void)
     return how;
 }
 
+panseal_open_options good_tokenizer_options(void)
+{
+    static char keyring[512];
+    panseal_open_options how;
+    PANSEAL_INIT(how);
+    how.url = path_of(keyring, "pos.keyring");
+    how.root = root_of("cards.root");
+    how.scheme = "ff1:0+4";
+    return how;
+}
+
 #define GIVEN(bytes) given(c, bytes, sizeof bytes - 1)
 #define TRACK2 NUMBER "=30121010000012345"
 #define PACKED_NUMBER "\x42\x42\x42\x42\x42\x42\x42\x42"
 #define PACKED_TRACK2 PACKED_NUMBER "\xd3\x01\x21\x01\x12\x34\x5f"
 
+static const char *halves(void)
+{
+    static char uri[1100];
+    snprintf(uri, sizeof uri, "components:%s/half.1,%s/half.2", directory, directory);
+    return uri;
+}
+
 /* What the functions read that are about one format each. */
 static void begin_format(struct call *c)
 {
     const struct function *f = c->function;
-    if (f == &check_many) {
+    if (f == &check_many || f == &tokenizer_tokenize_many) {
         panseal_text rows = GIVEN(NUMBER NUMBER NUMBER);
         c->in.column.width = sizeof NUMBER - 1;
         c->in.column.data = rows.ptr;
@@ -343,6 +461,31 @@ static void begin_format(struct call *c)
         c->text = GIVEN("3012");
     } else if (f == &iso8583_track2) {
         c->text = GIVEN("34" TRACK2);
+    } else if (f == &tokenizer_detokenize_many) {
+        char *rows = block(c, ROWS * 16);
+        for (int row = 0; row < ROWS; ++row) {
+            memcpy(rows + 16 * row, old_token, 16);
+        }
+        c->in.column.width = 16;
+        c->in.column.data = rows;
+        c->in.column.data_len = ROWS * 16;
+        c->in.column.count = ROWS;
+    } else if (f == &tokenizer_tokenize || f == &tokenizer_candidates || f == &classify) {
+        c->text = GIVEN(NUMBER);
+    } else if (f == &tokenizer_detokenize || f == &tokenizer_retokenize) {
+        c->text = given(c, old_token, 16);
+    } else if (f == &tokenizer_open) {
+        c->in.how = good_tokenizer_options();
+    } else if (f == &tokenizer_destroy || f == &tokenizer_free_slot) {
+        c->first = 99;
+    } else if (f == &tokenizer_change_root) {
+        c->literal = root_of("cards.root");
+    } else if (f == &root_split) {
+        char path[512];
+        unlink(path_of(path, "half.1"));
+        unlink(path_of(path, "half.2"));
+        c->literal = root_of("cards.root");
+        c->second_literal = halves();
     } else if (f == &scan_text) {
         c->text = GIVEN("paid with " NUMBER ", then with 5555 5555 5555 4444.");
     }
@@ -364,6 +507,7 @@ struct call *begin(const struct function *function)
     c->in.how = good_options();
     PANSEAL_INIT(c->in.column);
     PANSEAL_INIT(c->in.parts);
+    PANSEAL_INIT(c->in.expect);
     memset(&c->to, PATTERN, sizeof c->to);
     c->to.info.struct_size = sizeof c->to.info;
     c->to.instrument.struct_size = sizeof c->to.instrument;
@@ -371,9 +515,23 @@ struct call *begin(const struct function *function)
     c->to.network.struct_size = sizeof c->to.network;
     c->to.partial.struct_size = sizeof c->to.partial;
     c->to.track.struct_size = sizeof c->to.track;
+    c->to.epochs[0].struct_size = sizeof c->to.epochs[0];
     c->to.err.struct_size = sizeof c->to.err;
 
     c->vault = good_vault;
+    c->tokenizer = good_tokenizer;
+    c->expect = &c->in.expect;
+    c->rows = c->to.rows;
+    c->stride = STRIDE;
+    c->counts = c->to.counts;
+    c->epochs = c->to.epochs;
+    c->epochs_cap = EPOCHS;
+    c->count = &c->to.count;
+    c->generation = &c->to.generation;
+    c->epoch = &c->to.epoch;
+    c->slot = &c->to.slot;
+    c->changed = &c->to.changed;
+    c->tokenizer_out = &c->to.tokenizer;
     c->card = &c->in.card;
     c->options = &c->in.options;
     c->how = &c->in.how;
@@ -461,6 +619,22 @@ int holds(const char *name, int condition)
 /* The vault's files stay open here: closing one would let go of the locks that SQLite holds on it in this process. */
 static int files[2] = {-1, -1};
 
+/* The keyring is a new file with every change. */
+static uint64_t digest_of_keyring(uint64_t digest)
+{
+    char path[512];
+    FILE *file = fopen(path_of(path, "pos.keyring"), "rb");
+    int byte;
+    if (file == NULL) {
+        die("the keyring cannot be read");
+    }
+    while ((byte = getc(file)) != EOF) {
+        digest = (digest ^ (unsigned)byte) * 0x100000001b3u;
+    }
+    fclose(file);
+    return digest;
+}
+
 static uint64_t digest_of_files(void)
 {
     uint64_t digest = 0xcbf29ce484222325u;
@@ -478,7 +652,7 @@ static uint64_t digest_of_files(void)
             die("the vault's files cannot be read");
         }
     }
-    return digest;
+    return digest_of_keyring(digest);
 }
 
 static void check_guards(const struct outputs *to)
@@ -487,7 +661,9 @@ static void check_guards(const struct outputs *to)
                                      to->before_vault, to->before_holder, to->before_network, to->before_partial,
                                      to->before_track, to->before_span, to->before_month, to->before_year,
                                      to->before_end, to->before_hits, to->before_status, to->before_networks,
-                                     to->before_lengths, to->before_last4, to->before_err, to->after_err};
+                                     to->before_lengths, to->before_last4, to->before_rows, to->before_counts,
+                                     to->before_epochs, to->before_count, to->before_generation, to->before_epoch,
+                                     to->before_changed, to->before_tokenizer, to->before_err, to->after_err};
     for (size_t i = 0; i < sizeof guards / sizeof *guards; ++i) {
         for (int k = 0; k < GUARD; ++k) {
             if (guards[i][k] != PATTERN) {
@@ -514,10 +690,16 @@ static void check_vault(void)
 {
     panseal_instrument seen;
     panseal_status status;
+    char number[PANSEAL_PAN_MAX];
+    size_t len;
     PANSEAL_INIT(seen);
     status = panseal_vault_lookup(good_vault, known.token, strlen(known.token), &seen, NULL);
     if (status != PANSEAL_OK || memcmp(&seen, &known, sizeof seen) != 0) {
         complain(" the vault has changed;");
+    }
+    status = panseal_tokenizer_detokenize(good_tokenizer, old_token, 16, NULL, number, sizeof number, &len, NULL);
+    if (status != PANSEAL_OK || len != 16 || memcmp(number, NUMBER, 16) != 0) {
+        complain(" the tokenizer has changed;");
     }
 }
 
@@ -552,6 +734,7 @@ static panseal_status run(struct call *c, panseal_status expected)
     if (status != PANSEAL_OK) {
         if (status == PANSEAL_E_BUFFER) {
             to.len = c->to.len;
+            to.count = c->to.count;
         }
         if (memcmp(&to, &c->to, sizeof to) != 0) {
             complain(" an output was written to;");
@@ -573,6 +756,13 @@ static void tidy(struct call *c, panseal_status status)
     if (status == PANSEAL_OK && (c->function == &vault_open || c->function == &vault_merchant)) {
         memcpy(&made, c->vault_out, sizeof made);
         if (panseal_vault_close(made) != PANSEAL_OK) {
+            complain(" what it opened does not close;");
+        }
+    }
+    if (status == PANSEAL_OK && c->function == &tokenizer_open) {
+        panseal_tokenizer *opened;
+        memcpy(&opened, c->tokenizer_out, sizeof opened);
+        if (panseal_tokenizer_close(opened) != PANSEAL_OK) {
             complain(" what it opened does not close;");
         }
     }
@@ -639,10 +829,23 @@ static void make_vault(void)
     }
 }
 
+static void make_tokenizer(void)
+{
+    panseal_open_options how = good_tokenizer_options();
+    size_t len;
+    how.flags = PANSEAL_OPEN_CREATE;
+    if (panseal_tokenizer_open(&how, &good_tokenizer, NULL) != PANSEAL_OK
+        || panseal_tokenizer_tokenize(good_tokenizer, NUMBER, 16, old_token, sizeof old_token, &len, NULL) != PANSEAL_OK
+        || panseal_tokenizer_rotate(good_tokenizer, NULL, NULL) != PANSEAL_OK) {
+        die("no tokenizer");
+    }
+}
+
 static int table(const char *place)
 {
     directory = place;
     make_vault();
+    make_tokenizer();
     open_files();
     library_rows();
     argument_rows();
@@ -651,13 +854,17 @@ static int table(const char *place)
     buffer_rows();
     format_rows();
     column_rows();
+    token_rows();
     garbage_rows();
     file_rows();
     handle_rows();
+    tokenizer_handle_rows();
     thread_rows();
     process_rows();
     HOLDS(panseal_vault_close(good_vault) == PANSEAL_OK);
     HOLDS(panseal_vault_close(good_vault) == PANSEAL_E_HANDLE);
+    HOLDS(panseal_tokenizer_close(good_tokenizer) == PANSEAL_OK);
+    HOLDS(panseal_tokenizer_close(good_tokenizer) == PANSEAL_E_HANDLE);
     close(files[0]);
     close(files[1]);
     printf("%d passed, %d failed\n", passed, failed);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 16, ROWS = 3, HITS = 4 };
+enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 16, ROWS = 3, HITS = 4, STRIDE = 19, EPOCHS = 2 };
 
 #define NUMBER "4242424242424242"
 
@@ -22,6 +22,7 @@ struct inputs {
     panseal_open_options how;
     panseal_column column;
     panseal_holder_parts parts;
+    panseal_expect expect;
 };
 
 /* Outputs between guards, all of it filled with a pattern before the call. */
@@ -62,6 +63,22 @@ struct outputs {
     uint8_t lengths[ROWS];
     unsigned char before_last4[GUARD];
     char last4[4 * ROWS];
+    unsigned char before_rows[GUARD];
+    char rows[ROWS * STRIDE];
+    unsigned char before_counts[GUARD];
+    uint32_t counts[ROWS];
+    unsigned char before_epochs[GUARD];
+    panseal_epoch epochs[EPOCHS];
+    unsigned char before_count[GUARD];
+    size_t count;
+    unsigned char before_generation[GUARD];
+    int64_t generation;
+    unsigned char before_epoch[GUARD];
+    uint32_t epoch, slot;
+    unsigned char before_changed[GUARD];
+    int32_t changed;
+    unsigned char before_tokenizer[GUARD];
+    panseal_tokenizer *tokenizer;
     unsigned char before_err[GUARD];
     panseal_error err;
     unsigned char after_err[GUARD];
@@ -73,6 +90,7 @@ struct function;
 struct call {
     const struct function *function;
     panseal_vault *vault;
+    panseal_tokenizer *tokenizer;
     panseal_card *card;
     panseal_tokenize_options *options;
     panseal_open_options *how;
@@ -103,6 +121,21 @@ struct call {
     uint8_t *networks, *lengths;
     char *last4;
     panseal_vault **vault_out;
+    panseal_expect *expect;
+    const char *last4_in;         /* what is expected of the rows of a batch */
+    const uint8_t *networks_in;
+    char *rows;                   /* the texts that a batch gives */
+    size_t stride;
+    uint32_t *counts;
+    panseal_epoch *epochs;
+    size_t epochs_cap;
+    size_t *count;
+    int64_t *generation;
+    uint32_t *epoch, *slot;
+    int32_t *changed;
+    const char *second_literal;
+    panseal_root_fn root_fn;
+    panseal_tokenizer **tokenizer_out;
     panseal_error *err;
 
     int err_is_wrong;             /* nothing may be written to it */
@@ -122,7 +155,10 @@ struct function {
 extern const struct function card_check, card_mask, root_create, vault_open, vault_merchant, vault_tokenize,
     vault_lookup, vault_detokenize, vault_deactivate, vault_close, check_many, card_group, card_truncate, expiry_parse,
     expiry_text, holder_parse, holder_text, holder_write, card_network, card_partial, track_parse, bcd_unpack, chip_read,
-    chip_record, tlv_find, iso8583_number, iso8583_expiry, iso8583_track2, scan_text;
+    chip_record, tlv_find, iso8583_number, iso8583_expiry, iso8583_track2, scan_text, root_split, classify,
+    tokenizer_open, tokenizer_close, tokenizer_tokenize, tokenizer_detokenize, tokenizer_tokenize_many,
+    tokenizer_detokenize_many, tokenizer_candidates, tokenizer_retokenize, tokenizer_rotate, tokenizer_destroy,
+    tokenizer_free_slot, tokenizer_change_root, tokenizer_status, tokenizer_refresh;
 
 /* One row: a function, the code it must answer, and what makes the call wrong. The code of the row is its name. */
 #define ROW(function, expected, ...) \
@@ -169,6 +205,11 @@ const char *literal(struct call *call, char byte, size_t len);
 /* The vault that all rows work on, and what is in it. */
 extern panseal_vault *good_vault;
 extern panseal_instrument known, victim;
+
+/* The tokenizer that all rows work on ("ff1:0+4", two epochs), and a token of the older epoch. */
+extern panseal_tokenizer *good_tokenizer;
+extern char old_token[17];
+panseal_open_options good_tokenizer_options(void);
 extern const char *directory;
 panseal_open_options good_options(void);
 
@@ -185,6 +226,8 @@ void text_rows(void);
 void buffer_rows(void);
 void format_rows(void);
 void column_rows(void);
+void token_rows(void);
+void tokenizer_handle_rows(void);
 void garbage_rows(void);
 void handle_rows(void);
 void file_rows(void);

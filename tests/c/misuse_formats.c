@@ -23,6 +23,10 @@ static const struct writer writers[] = {
     {&chip_record, PANSEAL_CHIP_ROOM, 29, PANSEAL_E_MISSING},
     {&iso8583_number, PANSEAL_PAN_MAX, 16, PANSEAL_E_MISSING},
     {&iso8583_track2, 37, 34, PANSEAL_E_MISSING},
+    {&tokenizer_tokenize, 16, 16, PANSEAL_E_MISSING},
+    {&tokenizer_detokenize, 16, 16, PANSEAL_E_NULL},
+    {&tokenizer_retokenize, 16, 16, PANSEAL_E_NULL},
+    {&tokenizer_candidates, 32, 32, PANSEAL_E_MISSING},
 };
 
 static void rows_of_writer(const struct writer *w)
