@@ -11,6 +11,7 @@ use crate::keys::file::{KeyringFile, Opened, Stamp};
 use crate::keys::{KeyInfo, KeyKind, Keyring, Purpose, Root};
 use crate::scheme::{BATCH, Ready, SLOTS, Scheme, Token, slot_of};
 use crate::secret::arena::Locked;
+use crate::secret::stack;
 use arc_swap::ArcSwap;
 use std::cell::Cell;
 use std::path::Path;
@@ -333,9 +334,12 @@ impl Tokenizer {
         work(&*self.reload(&loaded)?)
     }
 
+    #[cold]
     fn reload(&self, loaded: &Loaded) -> Result<Arc<Loaded>> {
-        let opened = self.file.open(&loaded.root, self.at_least(loaded))?;
-        Ok(self.install(Loaded::of(opened, &loaded.root, self.scheme)?))
+        apart(|| {
+            let opened = self.file.open(&loaded.root, self.at_least(loaded))?;
+            Ok(self.install(Loaded::of(opened, &loaded.root, self.scheme)?))
+        })
     }
 
     fn change(&self, change: impl FnOnce(&Root, i64) -> Result<Opened>) -> Result<Arc<Loaded>> {
@@ -420,18 +424,35 @@ impl Tokenizer {
         live: &Live,
         work: impl FnOnce(&Ready) -> Result<T, Code>,
     ) -> Result<T> {
-        if let Some(ready) = live.ready.get() {
-            return Ok(ready.with(work)??);
+        match live.ready.get() {
+            Some(ready) => Ok(ready.with(work)??),
+            None => self.with_new_ready(loaded, live, work),
         }
+    }
+
+    #[cold]
+    fn with_new_ready<T>(
+        &self,
+        loaded: &Loaded,
+        live: &Live,
+        work: impl FnOnce(&Ready) -> Result<T, Code>,
+    ) -> Result<T> {
         let make = || {
             let purpose = purpose_of(self.scheme)?;
             loaded
                 .keyring
                 .with_key(live.epoch, purpose, &self.merchant, |key| Ready::new(self.scheme, key))?
         };
-        match Locked::new(make) {
+        match apart(|| Locked::new(make)) {
             Ok(ready) => Ok(live.ready.get_or_init(|| ready).with(work)??),
-            Err(full) if full.code() == Code::Limit => Ok(work(&make()?)?),
+            Err(full) if full.code() == Code::Limit => {
+                let mut outcome = None;
+                apart(|| {
+                    outcome = Some(work(&make()?)?);
+                    Ok(())
+                })?;
+                outcome.ok_or_else(|| Code::Internal.into())
+            }
             Err(error) => Err(error),
         }
     }
@@ -483,6 +504,12 @@ impl Loaded {
         let live = self.live.iter().find(|live| live.slot == slot);
         live.ok_or_else(|| if is_shut() { Code::Epoch } else { Code::Token })
     }
+}
+
+/// Runs what goes deep, with keys in its hands, and wipes the stack that it used: a border that wipes only as deep as a
+/// token takes need not know of it. What it returns is no secret.
+fn apart<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    stack::wipe_after::<{ stack::DEPTH }, _>(work)
 }
 
 fn needs_slot(scheme: Scheme) -> bool {

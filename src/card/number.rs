@@ -3,7 +3,7 @@
 use super::detect::claim_of;
 use super::network::{LuhnRule, Network};
 use super::pan::Separators;
-use super::tables::{CLAIMS, Claim};
+use super::tables::{CLAIMS, Claim, ROWS};
 use crate::error::Code;
 use crate::simd::{self, Reading, form};
 
@@ -114,6 +114,49 @@ impl Verdict {
         // A mask, for a branch would go wrong on every other number of a mixed lot.
         let kept = if self.status() == 0 { u32::MAX } else { 0 };
         (u32::from_ne_bytes(reading.last4()) & kept).to_ne_bytes()
+    }
+}
+
+/// Refuses a number that not all rules can be held against: `Network` for one of no known network or of one whose numbers
+/// need no check digit, `Length` for one that its network does not use, `Luhn` for a wrong check digit.
+#[inline]
+pub(crate) fn refuse_without_rules(digits: &[u8]) -> Result<(), Code> {
+    let reading = simd::read(digits, false);
+    match RULED[claim_of(reading)][reading.form()] {
+        0 => Ok(()),
+        code => Err([Code::Network, Code::Length, Code::Luhn][usize::from(code) - 1]),
+    }
+}
+
+/// For each claim and form 0 where all rules are kept, else 1 for the network, 2 for the length, 3 for the check digit.
+static RULED: [[u8; form::END]; CLAIMS.len()] = {
+    let mut ruled = [[1; form::END]; CLAIMS.len()];
+    let mut claim = 0;
+    while claim < CLAIMS.len() {
+        let mut form = 0;
+        while form < form::MISSING {
+            ruled[claim][form as usize] = rule(&CLAIMS[claim], form::length(form), form & form::WRONG == 0);
+            form += 1;
+        }
+        claim += 1;
+    }
+    ruled
+};
+
+const fn rule(claim: &Claim, length: usize, luhn_ok: bool) -> u8 {
+    let mut claim = claim;
+    while claim.is_void(length) {
+        claim = &CLAIMS[claim.otherwise as usize];
+    }
+    let network = claim.detection.network;
+    if network.id() == 0 || !matches!(ROWS[network.id() as usize].luhn, LuhnRule::Required) {
+        1
+    } else if !claim.detection.lengths.contains(length) {
+        2
+    } else if luhn_ok {
+        0
+    } else {
+        3
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::decimal;
 use super::number::refusal;
 use crate::error::Code;
 use crate::secret::SecretText;
@@ -69,33 +70,24 @@ impl Pan {
     /// The number of a [rank](Pan::rank). `None` for a rank that no number has: one out of range, or one of
     /// the eight whose digits would all be zero.
     pub fn from_rank(rank: u64) -> Option<Pan> {
-        let mut value = rank;
-        for len in Pan::MIN_LEN..=Pan::MAX_LEN {
-            match value.checked_sub(numbers_of(len)) {
-                Some(beyond) => value = beyond,
-                None if value == 0 => return None,
-                None => return Some(Pan::of_value(value, len)),
-            }
-        }
-        None
+        let len = (Pan::MIN_LEN..=Pan::MAX_LEN).find(|len| rank < numbers_below(len + 1))?;
+        let value = rank - numbers_below(len);
+        (value != 0).then(|| Pan::of_value(value, len))
     }
 
     fn of_value(value: u64, len: usize) -> Pan {
         let mut pan = Pan::blank();
-        while pan.len() < len && pan.0.push(b'0') {}
-        let mut rest = value;
-        for digit in pan.0.as_mut_bytes().iter_mut().rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
+        let zeros = &[b'0'; Pan::MAX_LEN][..len];
+        let fits = pan.0.append(zeros);
+        debug_assert!(fits);
+        decimal::write(value, pan.0.as_mut_bytes());
         pan
     }
 
     /// The place of the number among all numbers, shorter ones first: the sum of 10^k for k from 12 up to
     /// below its length, plus its value. So length and leading zeros are kept in 8 bytes.
     pub fn rank(&self) -> u64 {
-        let value = self.digits().iter().fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0'));
-        (Pan::MIN_LEN..self.len()).map(numbers_of).sum::<u64>() + value
+        numbers_below(self.len()) + decimal::value_of(self.digits())
     }
 
     /// The same number once more, to be wiped on its own.
@@ -144,9 +136,18 @@ impl Pan {
     }
 }
 
-/// How many numbers of this length there are, counting the one of zeros.
-const fn numbers_of(len: usize) -> u64 {
-    10u64.pow(len as u32)
+/// How many numbers are shorter than this, counting those of zeros alone.
+const fn numbers_below(len: usize) -> u64 {
+    const SUMS: [u64; Pan::MAX_LEN - Pan::MIN_LEN + 2] = {
+        let mut sums = [0; Pan::MAX_LEN - Pan::MIN_LEN + 2];
+        let mut place = 1;
+        while place < sums.len() {
+            sums[place] = sums[place - 1] + 10u64.pow((Pan::MIN_LEN + place - 1) as u32);
+            place += 1;
+        }
+        sums
+    };
+    SUMS[len - Pan::MIN_LEN]
 }
 
 /// A card number as it may be displayed. Not secret.

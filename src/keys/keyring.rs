@@ -6,7 +6,9 @@ use super::{Purpose, Root, RootKey};
 use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use crate::secret::arena::KeySlot;
-use hmac::{Hmac, KeyInit, Mac};
+use crate::secret::hmac::{PREPARED_LEN, mac, prepare};
+use arc_swap::ArcSwapOption;
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +25,13 @@ struct Key {
     info: KeyInfo,
     /// `None` once it is destroyed.
     key: Option<KeySlot>,
+    /// The fingerprint key of the merchant that asked last, so that most calls take no lock.
+    latest: ArcSwapOption<Latest>,
+}
+
+struct Latest {
+    merchant: Box<str>,
+    prepared: Arc<KeySlot>,
 }
 
 /// The unwrapped keys of one vault or keyring file. Any thread may use it at any time.
@@ -52,7 +61,7 @@ impl Keyring {
     ) -> Result<Keyring> {
         let unwrap = |entry: &WrappedKey| {
             let key = entry.info.is_live().then(|| entry.unwrap(root, keyring)).transpose()?;
-            Ok(Key { info: entry.info, key })
+            Ok(Key { info: entry.info, key, latest: ArcSwapOption::empty() })
         };
         let keys = entries.iter().map(unwrap).collect::<Result<Vec<Key>>>()?;
         let keyring = Keyring { version, keys, working: Mutex::default() };
@@ -128,12 +137,23 @@ impl Keyring {
     }
 
     fn fingerprint_by(&self, index: &Key, merchant: &str, pan: &Pan) -> Result<[u8; FINGERPRINT_LEN]> {
-        let working = self.working_key(index, Purpose::Fingerprint, merchant)?;
-        let mac = working.with(|key| {
-            let mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::from(Code::Internal))?;
-            Ok::<_, Error>(mac.chain_update(pan.digits()).finalize().into_bytes())
-        })??;
-        Ok(mac.into())
+        let print = |prepared: &[u8]| {
+            let prepared = prepared.try_into().map_err(|_| Code::Internal)?;
+            mac(prepared, [pan.digits(), &[]])
+        };
+        match &*index.latest.load() {
+            Some(latest) if *latest.merchant == *merchant => Ok(latest.prepared.with(print)??),
+            _ => Ok(self.fingerprint_key(index, merchant)?.with(print)??),
+        }
+    }
+
+    /// The fingerprint key of a merchant, its pads hashed; from now on it is the latest.
+    #[cold]
+    fn fingerprint_key(&self, index: &Key, merchant: &str) -> Result<Arc<KeySlot>> {
+        let prepared = self.working_key(index, Purpose::Fingerprint, merchant)?;
+        let latest = Latest { merchant: merchant.into(), prepared: Arc::clone(&prepared) };
+        index.latest.store(Some(Arc::new(latest)));
+        Ok(prepared)
     }
 
     /// A MAC over what stands beside the keys, under the active epoch.
@@ -162,8 +182,17 @@ impl Keyring {
         let slot = KeySlot::fill(purpose.key_len(), |out| {
             from.with(|from| derive(from, purpose, merchant, out))?
         })?;
+        let slot = if purpose == Purpose::Fingerprint { prepared(&slot)? } else { slot };
         Ok(working.keep(key.info.id, purpose, merchant, slot))
     }
+}
+
+/// A working key of HMAC with its pads hashed.
+fn prepared(key: &KeySlot) -> Result<KeySlot> {
+    KeySlot::fill(PREPARED_LEN, |out| {
+        let out = out.try_into().map_err(|_| Code::Internal)?;
+        key.with(|key| prepare(key, out))?
+    })
 }
 
 /// Working keys, the least recently used of which makes room for a new one.

@@ -4,11 +4,12 @@
 //! A token's Luhn residue is its *slot*, 1 to 9; a card number's is 0. With `ff1` the slot names the epoch.
 
 use super::ff1::Ff1Key;
-use super::message::{Direction, Message, TWEAK_LEN};
+use super::message::{Direction, MAX_DIGITS, Message, TWEAK_LEN};
 use super::{BATCH, Kept};
-use crate::card::Pan;
+use crate::card::{Pan, decimal};
 use crate::error::Code;
 use crate::secret::SecretText;
+use crate::simd;
 use zeroize::Zeroize;
 
 /// Digits of a token or number, in ASCII.
@@ -16,8 +17,9 @@ pub(super) struct Digits(SecretText<{ Pan::MAX_LEN }>);
 
 impl Digits {
     pub(super) fn of(text: &[u8]) -> Option<Digits> {
-        let fits = text.len() >= Pan::MIN_LEN && text.iter().all(u8::is_ascii_digit);
-        SecretText::copy_of(text).filter(|_| fits).map(Digits)
+        // Zeros alone are neither a number nor a token: their residue is 0.
+        simd::read(text, false).length()?;
+        SecretText::copy_of(text).map(Digits)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -46,7 +48,7 @@ impl Digits {
 
 /// The Luhn sum of ASCII digits mod 10.
 pub(super) fn luhn_residue(digits: &[u8]) -> u8 {
-    crate::card::residue(digits).unwrap_or(0)
+    decimal::luhn_residue(digits)
 }
 
 /// Which way digits go, and what their Luhn residue is afterwards.
@@ -115,34 +117,40 @@ pub(super) fn turn_many<'t>(
 fn begin(kept: Kept, text: &[u8]) -> Result<(Digits, Message), Code> {
     let digits = Digits::of(text).ok_or(Code::Token)?;
     let hidden = kept.hidden(text.len())?;
-    let message = &digits.as_bytes()[hidden.start..hidden.end - 1];
-    let message =
-        Message { value: to_number(message), digits: message.len(), tweak: tweak(kept, digits.as_bytes()) };
+    let (value, encrypted) = (decimal::value_of(text), hidden.len() - 1);
+    // The whole is first, encrypted, solved, last.
+    let (lasts, encrypteds) = (power_of_ten(kept.last()), power_of_ten(encrypted));
+    let (rest, last) = (value / lasts, value % lasts);
+    let (first, value) = (rest / 10 / encrypteds, rest / 10 % encrypteds);
+    let message = Message { value, digits: encrypted, tweak: tweak(kept, text.len(), first * lasts + last) };
     Ok((digits, message))
 }
 
 impl Digits {
     /// Puts in what became of the hidden digits.
-    fn finish(&mut self, kept: Kept, mut value: u64, turn: Turn) {
+    fn finish(&mut self, kept: Kept, value: u64, turn: Turn) {
         let last = self.0.len() - kept.last() - 1;
-        for digit in self.0.as_mut_bytes()[kept.first()..last].iter_mut().rev() {
-            *digit = b'0' + (value % 10) as u8;
-            value /= 10;
-        }
+        decimal::write(value, &mut self.0.as_mut_bytes()[kept.first()..last]);
         self.solve(last, turn.residue());
     }
 }
 
 /// What a message is bound to: version, length, K, L, and the kept digits as a number.
-fn tweak(kept: Kept, digits: &[u8]) -> [u8; TWEAK_LEN] {
-    let (first, last) = (kept.first(), kept.last());
-    let ends =
-        to_number(&digits[..first]) * 10u64.pow(last as u32) + to_number(&digits[digits.len() - last..]);
-    let mut tweak = [1, digits.len() as u8, first as u8, last as u8, 0, 0, 0, 0, 0, 0, 0, 0];
+fn tweak(kept: Kept, len: usize, ends: u64) -> [u8; TWEAK_LEN] {
+    let mut tweak = [1, len as u8, kept.first() as u8, kept.last() as u8, 0, 0, 0, 0, 0, 0, 0, 0];
     tweak[4..].copy_from_slice(&ends.to_be_bytes());
     tweak
 }
 
-fn to_number(digits: &[u8]) -> u64 {
-    digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+fn power_of_ten(digits: usize) -> u64 {
+    const POWERS: [u64; MAX_DIGITS + 1] = {
+        let mut powers = [1; MAX_DIGITS + 1];
+        let mut digits = 1;
+        while digits < powers.len() {
+            powers[digits] = 10 * powers[digits - 1];
+            digits += 1;
+        }
+        powers
+    };
+    POWERS[digits]
 }

@@ -6,7 +6,7 @@ use super::mac::MacKey;
 use super::numeric::{Digits, Turn, turn, turn_many};
 use super::siv::{self, SivKey};
 use super::{BATCH, Kept, Scheme, TOKEN_MAX, Token};
-use crate::card::{self, LuhnRule, Network, Pan, Separators};
+use crate::card::{self, Pan, Separators};
 use crate::error::{Code, Error, Result};
 use zeroize::Zeroize;
 
@@ -44,11 +44,11 @@ impl Ready {
     pub(crate) fn token(&self, slot: u8, pan: &Pan) -> Result<Token, Code> {
         match &self.0 {
             Kind::Ff1(kept, key) => {
-                refuse_unlike_a_card(pan)?;
+                card::refuse_without_rules(pan.digits())?;
                 Ok(to_numeric_token(&turn(key, *kept, Turn::IntoToken(slot), pan.digits())?))
             }
             Kind::Siv(alphabet, key) => Ok(to_token(&key.seal(pan.rank().to_be_bytes()), *alphabet)),
-            Kind::Mac(key) => Ok(to_token(&key.of(pan.digits()), Alphabet::Hex)),
+            Kind::Mac(key) => Ok(to_token(&key.of(pan.digits())?, Alphabet::Hex)),
         }
     }
 
@@ -64,7 +64,7 @@ impl Ready {
             Kind::Ff1(kept, key) => {
                 let texts = pans.map(|pan| {
                     let pan = pan?;
-                    refuse_unlike_a_card(pan).map(|()| pan.digits())
+                    card::refuse_without_rules(pan.digits()).map(|()| pan.digits())
                 });
                 turn_many(key, *kept, Turn::IntoToken(slot), texts, |place, digits| {
                     each(place, digits.map(to_numeric_token));
@@ -140,28 +140,12 @@ fn to_plausible_number<E>(digits: Result<&Digits, E>) -> Result<Pan, Code> {
     // A token of a length that this K+L does not serve is none of its tokens.
     let digits = digits.map_err(|_| Code::Token)?;
     let pan = Pan::parse(digits.as_bytes(), Separators::Refused).map_err(|_| Code::Token)?;
-    refuse_unknown_network(&pan).map_err(|_| Code::Token)?;
+    card::refuse_without_rules(pan.digits()).map_err(|_| Code::Token)?;
     Ok(pan)
 }
 
 fn to_number(rank: Option<[u8; 8]>) -> Result<Pan, Code> {
     rank.and_then(|rank| Pan::from_rank(u64::from_be_bytes(rank))).ok_or(Code::Token)
-}
-
-fn refuse_unlike_a_card(pan: &Pan) -> Result<(), Code> {
-    refuse_unknown_network(pan)?;
-    if card::luhn_ok(pan.digits()) { Ok(()) } else { Err(Code::Luhn) }
-}
-
-fn refuse_unknown_network(pan: &Pan) -> Result<(), Code> {
-    let found = card::detect(pan.digits());
-    if found.network == Network::UNKNOWN || found.network.luhn() != LuhnRule::Required {
-        Err(Code::Network)
-    } else if !found.lengths.contains(pan.len()) {
-        Err(Code::Length)
-    } else {
-        Ok(())
-    }
 }
 
 /// The slot that a numeric token carries. `Token` where it is none.

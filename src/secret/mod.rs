@@ -5,6 +5,7 @@
 
 pub mod alloc;
 pub mod arena;
+pub mod hmac;
 mod inline;
 pub mod stack;
 

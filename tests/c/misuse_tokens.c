@@ -258,7 +258,10 @@ static void batch_rows(void)
             c->is_one_of_many = 1;
             c->column->data = filled(c, (char)byte, 16 * ROWS).ptr;
             end(c, "a column of one byte", PANSEAL_OK);
-            HOLDS(c->to.status[0] != PANSEAL_OK && c->to.counts[0] == 0);
+            /* Sixteen times the same digit may be a number, and a token of some number. */
+            if (byte < '0' || byte > '9') {
+                HOLDS(c->to.status[0] != PANSEAL_OK && c->to.counts[0] == 0);
+            }
         }
     }
 }
