@@ -38,8 +38,11 @@ impl Place {
     }
 
     fn open_with(&self, change: impl for<'a> FnOnce(OpenOptions<'a>) -> OpenOptions<'a>) -> Result<Vault> {
-        let options =
-            OpenOptions { create: true, actor: "till-1", ..OpenOptions::new(&self.url, &self.root) };
+        let options = OpenOptions {
+            create: true,
+            actor: "till-1",
+            ..OpenOptions::new(&self.url, Root::parse(&self.root).unwrap())
+        };
         Vault::open(&change(options))
     }
 
@@ -699,7 +702,7 @@ fn the_root_key_is_changed(place: &Place) {
     if place.lasts() {
         assert_eq!(code(place.open_with(|options| options)), Code::RootKey);
         let again =
-            place.open_with(|options| OpenOptions { root: Box::leak(new_root.into_boxed_str()), ..options });
+            place.open_with(|options| OpenOptions { root: Root::parse(&new_root).unwrap(), ..options });
         assert_eq!(digits(&again.unwrap(), text(&made)), VISA);
     }
 }
