@@ -105,6 +105,8 @@ def main() -> int:
         run(suite, [*test, *(["--lib"] if name == "rust" else []), *targets])
         if name == "rust":
             run(suite, [*test, "--doc"])
+            left_out = ["--no-default-features", "--test", "without_ff1"]
+            run(suite, [CARGO, "test", "--package", "panseal", *left_out])
     suites.append(suite := Suite("python"))
     run(suite, ["make", "--no-print-directory", "python"])
     if not suite.broken:

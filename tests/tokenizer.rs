@@ -1,6 +1,8 @@
 //! What a tokenizer promises: a number in, a token out and back for as long as its epoch lives, and a keyring file that
 //! loses nothing and lets nothing be slipped in.
 
+#![cfg(feature = "ff1")]
+
 use panseal::card::{Network, Pan, Separators};
 use panseal::error::{Code, Error, Result};
 use panseal::keys::{KeyState, Root, RootCallback};

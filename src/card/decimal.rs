@@ -17,7 +17,12 @@ pub(crate) fn value_of(digits: &[u8]) -> u64 {
 /// The Luhn sum mod 10 of 8 to 19 ASCII digits, as [`residue`](super::residue) has it.
 #[inline]
 pub(crate) fn luhn_residue(digits: &[u8]) -> u8 {
-    let sums = parts(digits).map(|part| {
+    luhn_of(parts(digits))
+}
+
+#[inline]
+fn luhn_of(parts: [u64; 3]) -> u8 {
+    let sums = parts.map(|part| {
         // From the right every second digit, which is one of the odd bytes from the end: 0, 2, 4 and 6.
         let (plain, once) = (part & 0xff00_ff00_ff00_ff00, part & 0x00ff_00ff_00ff_00ff);
         let above_four = ((once + 0x007b_007b_007b_007b) >> 7) & 0x0001_0001_0001_0001;
@@ -43,6 +48,39 @@ fn parts(digits: &[u8]) -> [u64; 3] {
             [lead(more.min(MOST - 16)), middle ^ ZEROS, low]
         }
     }
+}
+
+/// 12 to 19 ASCII digits; what follows them is of no meaning.
+pub(crate) type Text = [u8; 24];
+
+/// Writes a value as `len` digits, 12 to 19, of which the one `from_end` places before the last becomes such that the Luhn
+/// sum mod 10 is `residue`. The value has a zero there.
+#[inline]
+pub(crate) fn write_solved(value: u64, len: usize, from_end: usize, residue: u8, out: &mut Text) {
+    let (rest, low) = (value / EIGHT, value % EIGHT);
+    let [high, middle, low] = [rest / EIGHT, rest % EIGHT, low].map(digits_of);
+    let missing = (10 + residue - luhn_of([high, middle, low])) % 10;
+    // Doubled: an even sum comes of half of it, an odd one of a digit whose double has two digits.
+    let digit = match (from_end % 2, missing % 2) {
+        (0, _) => missing,
+        (_, 0) => missing / 2,
+        _ => missing.div_ceil(2) + 4,
+    };
+    let low = low | u64::from(digit) << (56 - 8 * from_end);
+    let mut put = |at: usize, digits: u64| {
+        if let Some(place) = out.get_mut(at..at + 8) {
+            place.copy_from_slice(&(digits | ZEROS).to_le_bytes());
+        }
+    };
+    // The first word lies over its zeros, the later ones over what is too much of it.
+    match len.checked_sub(16) {
+        None => put(0, middle >> (8 * (16 - len))),
+        Some(more) => {
+            put(0, high >> 8 * (8 - more.max(1)));
+            put(more, middle);
+        }
+    }
+    put(len - 8, low);
 }
 
 /// Writes a value as so many ASCII digits: the last ones of it, with zeros in front.
@@ -105,6 +143,19 @@ mod tests {
             let mut text = vec![0; digits.len()];
             write(value, &mut text);
             prop_assert_eq!(text, digits.as_bytes());
+        }
+
+        #[test]
+        fn a_digit_is_solved_for_at_every_place(digits in "[0-9]{12,19}", from_end in 0usize..8, residue in 0u8..10) {
+            let mut digits = digits.into_bytes();
+            let place = digits.len() - 1 - from_end;
+            digits[place] = b'0';
+            let mut out = Text::default();
+            write_solved(value_of(&digits), digits.len(), from_end, residue, &mut out);
+            let solved = &out[..digits.len()];
+            prop_assert_eq!(crate::card::residue(solved), Some(residue));
+            digits[place] = solved[place];
+            prop_assert_eq!(solved, digits);
         }
 
         #[test]

@@ -6,7 +6,8 @@
 use super::ff1::Ff1Key;
 use super::message::{Direction, MAX_DIGITS, Message, TWEAK_LEN};
 use super::{BATCH, Kept};
-use crate::card::{Pan, decimal};
+use crate::card::Pan;
+use crate::card::decimal::{self, Text};
 use crate::error::Code;
 use crate::secret::SecretText;
 use crate::simd;
@@ -17,9 +18,8 @@ pub(super) struct Digits(SecretText<{ Pan::MAX_LEN }>);
 
 impl Digits {
     pub(super) fn of(text: &[u8]) -> Option<Digits> {
-        // Zeros alone are neither a number nor a token: their residue is 0.
-        simd::read(text, false).length()?;
-        SecretText::copy_of(text).map(Digits)
+        let fits = text.len() >= Pan::MIN_LEN && text.iter().all(u8::is_ascii_digit);
+        SecretText::copy_of(text).filter(|_| fits).map(Digits)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -54,7 +54,7 @@ pub(super) fn luhn_residue(digits: &[u8]) -> u8 {
 /// Which way digits go, and what their Luhn residue is afterwards.
 #[derive(Clone, Copy)]
 pub(super) enum Turn {
-    /// A number into a token of this slot.
+    /// A card number into a token of this slot.
     IntoToken(u8),
     /// A token into the number that it was made of; any digits of the right length come back as some number.
     IntoNumber,
@@ -79,10 +79,10 @@ impl Turn {
 /// Replaces the hidden digits: all but the last go through FF1, the last one carries the slot.
 ///
 /// `Domain` for too few hidden digits; `Token` for what are not 12 to 19 digits.
-pub(super) fn turn(key: &Ff1Key, kept: Kept, turn: Turn, text: &[u8]) -> Result<Digits, Code> {
-    let (mut digits, message) = begin(kept, text)?;
-    digits.finish(kept, key.run(turn.direction(), &message), turn);
-    Ok(digits)
+pub(super) fn turn(key: &Ff1Key, kept: Kept, turn: Turn, text: &[u8], out: &mut Text) -> Result<(), Code> {
+    let (message, rest) = begin(kept, turn, text)?;
+    rest.finish(key.run(turn.direction(), &message), turn, out);
+    Ok(())
 }
 
 /// [`turn`] for up to [`BATCH`] texts that go through the AES unit together; `each` gets the outcome of each of them.
@@ -91,47 +91,67 @@ pub(super) fn turn_many<'t>(
     kept: Kept,
     turn: Turn,
     texts: impl Iterator<Item = Result<&'t [u8], Code>>,
-    mut each: impl FnMut(usize, Result<&Digits, Code>),
+    mut each: impl FnMut(usize, Result<(&Text, usize), Code>),
 ) {
     let mut messages = [Message::IDLE; BATCH];
-    let mut begun = [const { Err(Code::Internal) }; BATCH];
+    let mut rests = [Err(Code::Internal); BATCH];
     let mut count = 0;
-    for ((text, begun), slot) in texts.zip(&mut begun).zip(&mut messages) {
-        *begun = text.and_then(|text| begin(kept, text)).map(|(digits, message)| {
+    for ((text, rest), slot) in texts.zip(&mut rests).zip(&mut messages) {
+        *rest = text.and_then(|text| begin(kept, turn, text)).map(|(message, rest)| {
             *slot = message;
-            digits
+            rest
         });
         count += 1;
     }
     key.run_many(turn.direction(), &mut messages[..count]);
-    for (place, (digits, message)) in begun.iter_mut().zip(&mut messages).take(count).enumerate() {
-        if let Ok(digits) = digits {
-            digits.finish(kept, message.value, turn);
+    let mut out = Text::default();
+    for (place, (rest, message)) in rests.iter().zip(&mut messages).take(count).enumerate() {
+        match rest {
+            Ok(rest) => {
+                rest.finish(message.value, turn, &mut out);
+                each(place, Ok((&out, rest.len)));
+            }
+            Err(code) => each(place, Err(*code)),
         }
         message.value.zeroize();
-        each(place, digits.as_ref().map_err(|code| *code));
     }
+    out.zeroize();
 }
 
-/// The digits of a text, and the hidden ones but the last as a message: that one is solved for, not encrypted.
-fn begin(kept: Kept, text: &[u8]) -> Result<(Digits, Message), Code> {
-    let digits = Digits::of(text).ok_or(Code::Token)?;
-    let hidden = kept.hidden(text.len())?;
-    let (value, encrypted) = (decimal::value_of(text), hidden.len() - 1);
+/// What stays of a number: its length, its kept digits with zeros between them, and how far from the end the hidden ones
+/// begin.
+#[derive(Clone, Copy)]
+struct Rest {
+    len: usize,
+    kept: u64,
+    last: usize,
+}
+
+/// The hidden digits but the last as a message, and the rest: that last one is solved for, not encrypted.
+#[inline]
+fn begin(kept: Kept, turn: Turn, text: &[u8]) -> Result<(Message, Rest), Code> {
+    let len = match turn {
+        Turn::IntoToken(_) => text.len(),
+        // Zeros alone are no token: their residue is 0.
+        Turn::IntoNumber => simd::read(text, false).length().ok_or(Code::Token)?,
+    };
+    let digits = kept.hidden(len)?.len() - 1;
     // The whole is first, encrypted, solved, last.
-    let (lasts, encrypteds) = (power_of_ten(kept.last()), power_of_ten(encrypted));
-    let (rest, last) = (value / lasts, value % lasts);
-    let (first, value) = (rest / 10 / encrypteds, rest / 10 % encrypteds);
-    let message = Message { value, digits: encrypted, tweak: tweak(kept, text.len(), first * lasts + last) };
-    Ok((digits, message))
+    let (whole, lasts) = (decimal::value_of(text), power_of_ten(kept.last()));
+    let (others, last) = (whole / lasts, whole % lasts);
+    let (first, value) = (others / 10 / power_of_ten(digits), others / 10 % power_of_ten(digits));
+    let message = Message { value, digits, tweak: tweak(kept, len, first * lasts + last) };
+    let hidden = (others - first * power_of_ten(digits + 1)) * lasts;
+    Ok((message, Rest { len, kept: whole - hidden, last: kept.last() }))
 }
 
-impl Digits {
-    /// Puts in what became of the hidden digits.
-    fn finish(&mut self, kept: Kept, value: u64, turn: Turn) {
-        let last = self.0.len() - kept.last() - 1;
-        decimal::write(value, &mut self.0.as_mut_bytes()[kept.first()..last]);
-        self.solve(last, turn.residue());
+impl Rest {
+    /// Puts what became of the hidden digits between the kept ones; zeros stand behind the last.
+    #[inline]
+    fn finish(&self, value: u64, turn: Turn, out: &mut Text) {
+        let whole = self.kept + value * power_of_ten(self.last + 1);
+        *out = Text::default();
+        decimal::write_solved(whole, self.len, self.last, turn.residue(), out);
     }
 }
 
@@ -143,8 +163,8 @@ fn tweak(kept: Kept, len: usize, ends: u64) -> [u8; TWEAK_LEN] {
 }
 
 fn power_of_ten(digits: usize) -> u64 {
-    const POWERS: [u64; MAX_DIGITS + 1] = {
-        let mut powers = [1; MAX_DIGITS + 1];
+    const POWERS: [u64; MAX_DIGITS + 2] = {
+        let mut powers = [1; MAX_DIGITS + 2];
         let mut digits = 1;
         while digits < powers.len() {
             powers[digits] = 10 * powers[digits - 1];

@@ -3,11 +3,13 @@
 use super::ff1::Ff1Key;
 use super::hex::{Alphabet, from_token, to_token};
 use super::mac::MacKey;
-use super::numeric::{Digits, Turn, turn, turn_many};
+use super::numeric::{Turn, turn, turn_many};
 use super::siv::{self, SivKey};
 use super::{BATCH, Kept, Scheme, TOKEN_MAX, Token};
+use crate::card::decimal::{self, Text};
 use crate::card::{self, Pan, Separators};
 use crate::error::{Code, Error, Result};
+use crate::simd;
 use zeroize::Zeroize;
 
 /// A scheme and its key. Large, and secret as a whole: it lives in the arena, or briefly on the stack.
@@ -45,7 +47,9 @@ impl Ready {
         match &self.0 {
             Kind::Ff1(kept, key) => {
                 card::refuse_without_rules(pan.digits())?;
-                Ok(to_numeric_token(&turn(key, *kept, Turn::IntoToken(slot), pan.digits())?))
+                let mut text = Text::default();
+                turn(key, *kept, Turn::IntoToken(slot), pan.digits(), &mut text)?;
+                Ok(to_numeric_token((&text, pan.len())))
             }
             Kind::Siv(alphabet, key) => Ok(to_token(&key.seal(pan.rank().to_be_bytes()), *alphabet)),
             Kind::Mac(key) => Ok(to_token(&key.of(pan.digits())?, Alphabet::Hex)),
@@ -93,7 +97,11 @@ impl Ready {
     /// `Irreversible` for `mac`.
     pub(crate) fn number(&self, token: &[u8]) -> Result<Pan, Code> {
         match &self.0 {
-            Kind::Ff1(kept, key) => to_plausible_number(turn(key, *kept, Turn::IntoNumber, token).as_ref()),
+            Kind::Ff1(kept, key) => {
+                let mut text = Text::default();
+                let turned = turn(key, *kept, Turn::IntoNumber, token, &mut text);
+                to_plausible_number(turned.map(|()| (&text, token.len())))
+            }
             Kind::Siv(alphabet, key) => {
                 let sealed = from_token(token, *alphabet).ok_or(Code::Token)?;
                 to_number(key.open(&sealed))
@@ -128,20 +136,19 @@ impl Ready {
     }
 }
 
-fn to_numeric_token(digits: &Digits) -> Token {
+fn to_numeric_token((digits, len): (&Text, usize)) -> Token {
     let mut text = [0; TOKEN_MAX];
-    let digits = digits.as_bytes();
     text[..digits.len()].copy_from_slice(digits);
-    Token::of_visible(text, digits.len())
+    Token::of_visible(text, len)
 }
 
 /// `ff1` has no integrity: what can be noticed is that the result is no card's number. Its check digit was solved for.
-fn to_plausible_number<E>(digits: Result<&Digits, E>) -> Result<Pan, Code> {
+fn to_plausible_number(turned: Result<(&Text, usize), Code>) -> Result<Pan, Code> {
     // A token of a length that this K+L does not serve is none of its tokens.
-    let digits = digits.map_err(|_| Code::Token)?;
-    let pan = Pan::parse(digits.as_bytes(), Separators::Refused).map_err(|_| Code::Token)?;
-    card::refuse_without_rules(pan.digits()).map_err(|_| Code::Token)?;
-    Ok(pan)
+    let (digits, len) = turned.map_err(|_| Code::Token)?;
+    let digits = &digits[..len];
+    card::refuse_without_rules(digits).map_err(|_| Code::Token)?;
+    Pan::parse(digits, Separators::Refused).map_err(|_| Code::Token)
 }
 
 fn to_number(rank: Option<[u8; 8]>) -> Result<Pan, Code> {
@@ -150,8 +157,7 @@ fn to_number(rank: Option<[u8; 8]>) -> Result<Pan, Code> {
 
 /// The slot that a numeric token carries. `Token` where it is none.
 pub(crate) fn slot_of(token: &[u8]) -> Result<u8, Code> {
-    let fits = (Pan::MIN_LEN..=Pan::MAX_LEN).contains(&token.len());
-    let residue = fits.then(|| card::residue(token)).flatten();
+    let residue = simd::read(token, false).length().map(|_| decimal::luhn_residue(token));
     residue.filter(|slot| super::SLOTS.contains(slot)).ok_or(Code::Token)
 }
 
@@ -159,6 +165,7 @@ pub(crate) fn slot_of(token: &[u8]) -> Result<u8, Code> {
 mod tests {
     use super::*;
     use crate::scheme::message::{Direction, Message};
+    use crate::scheme::numeric::Digits;
     use crate::scheme::{SLOTS, classify, random};
     use proptest::prelude::*;
 

@@ -39,8 +39,9 @@ static struct secrets {
     unsigned char work[256];      /* where a path writes card data as a reader gives it */
 } secrets;
 
-static char url[512], root[512];
+static char url[512], root[512], keyring[512];
 static panseal_vault *vault;
+static panseal_tokenizer *tokenizer;
 static char token[NUMBERS][PANSEAL_TOKEN_MAX + 1];
 static size_t token_len[NUMBERS];
 static panseal_error err;
@@ -511,6 +512,185 @@ static void reopen(void)
     detokenize_with(vault);
 }
 
+/* ---- the tokenizer: the fourth number is of a network without a check digit, which "ff1" refuses ---- */
+
+static void open_tokenizer(const char *scheme)
+{
+    panseal_open_options how;
+    PANSEAL_INIT(how);
+    how.flags = PANSEAL_OPEN_CREATE;
+    how.url = keyring;
+    how.root = root;
+    how.scheme = scheme;
+    must(panseal_tokenizer_open(&how, &tokenizer, &err), PANSEAL_OK, "open a tokenizer");
+}
+
+static panseal_status with_ff1(int which, int is_ff1)
+{
+    return is_ff1 && which == 3 ? PANSEAL_E_NETWORK : PANSEAL_OK;
+}
+
+static void make_tokens(int is_ff1)
+{
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        token_len[i] = 0;
+        must(panseal_tokenizer_tokenize(tokenizer, number.ptr, number.len, token[i], sizeof token[i], &token_len[i], &err),
+             with_ff1(i, is_ff1), "tokenize");
+    }
+}
+
+static void read_tokens(void)
+{
+    size_t len;
+    for (int i = 0; i < NUMBERS; ++i) {
+        if (token_len[i] > 0) {
+            must(panseal_tokenizer_detokenize(tokenizer, token[i], token_len[i], NULL, secrets.out, 11, &len, &err),
+                 PANSEAL_E_BUFFER, "detokenize, no room");
+            must(panseal_tokenizer_detokenize(tokenizer, token[i], token_len[i], NULL, secrets.out, sizeof secrets.out,
+                                              &len, &err), PANSEAL_OK, "detokenize");
+            must(len == secrets.number[i].len ? PANSEAL_OK : PANSEAL_E_INTERNAL, PANSEAL_OK, "the number");
+        }
+    }
+}
+
+static void there_and_back(const char *scheme)
+{
+    int is_ff1 = scheme[0] == 'f';
+    open_tokenizer(scheme);
+    make_tokens(is_ff1);
+    read_tokens();
+    must(panseal_tokenizer_rotate(tokenizer, NULL, &err), PANSEAL_OK, "rotate");
+    read_tokens();
+    make_tokens(is_ff1);
+    read_tokens();
+}
+
+static void tokenizer_ff1(void)
+{
+    there_and_back("ff1:0+4");
+}
+
+static void tokenizer_siv(void)
+{
+    there_and_back("siv");
+}
+
+static void tokenizer_letters(void)
+{
+    there_and_back("siv:letters");
+}
+
+static void tokenizer_mac(void)
+{
+    size_t len;
+    open_tokenizer("mac");
+    make_tokens(0);
+    must(panseal_tokenizer_detokenize(tokenizer, token[0], token_len[0], NULL, secrets.out, sizeof secrets.out, &len,
+                                      &err), PANSEAL_E_IRREVERSIBLE, "detokenize");
+}
+
+static void tokenizer_refused(void)
+{
+    panseal_text wrong = text(&secrets.wrong);
+    panseal_expect expect;
+    uint32_t shapes;
+    size_t len;
+    open_tokenizer("ff1:0+4");
+    make_tokens(1);
+    must(panseal_tokenizer_tokenize(tokenizer, wrong.ptr, wrong.len, token[4], sizeof token[4], &len, &err),
+         PANSEAL_E_LUHN, "tokenize a wrong number");
+    must(panseal_tokenizer_tokenize(tokenizer, wrong.ptr, wrong.len, token[4], 3, &len, &err), PANSEAL_E_LUHN,
+         "tokenize a wrong number, no room");
+    PANSEAL_INIT(expect);
+    expect.last4.ptr = "xxxx";
+    expect.last4.len = 4;
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]), name = text(&secrets.name[i]);
+        if (i != 3) {
+            must(panseal_tokenizer_detokenize(tokenizer, number.ptr, number.len, NULL, secrets.out, sizeof secrets.out,
+                                              &len, &err), PANSEAL_E_TOKEN, "detokenize a number");
+            must(panseal_tokenizer_detokenize(tokenizer, token[i], token_len[i], &expect, secrets.out,
+                                              sizeof secrets.out, &len, &err), PANSEAL_E_TOKEN, "not as expected");
+        }
+        must(panseal_tokenizer_tokenize(tokenizer, name.ptr, name.len, token[4], sizeof token[4], &len, &err),
+             PANSEAL_E_CHARSET, "tokenize a name");
+        must(panseal_classify(number.ptr, number.len, &shapes, NULL), PANSEAL_OK, "classify");
+    }
+}
+
+/* The numbers one by one, as columns of their own width; then all of them, with what lies between them. */
+static void tokenizer_many_of(const char *scheme)
+{
+    enum { ROWS = 2 * NUMBERS - 1 };
+    int is_ff1 = scheme[0] == 'f';
+    static char rows[ROWS * PANSEAL_TOKEN_MAX];
+    uint32_t lengths[ROWS];
+    panseal_status status[ROWS];
+    int32_t offsets[ROWS + 1];
+    panseal_column column;
+    open_tokenizer(scheme);
+    for (int i = 0; i < NUMBERS; ++i) {
+        PANSEAL_INIT(column);
+        column.data = secrets.number[i].bytes;
+        column.data_len = column.width = secrets.number[i].len;
+        column.count = 1;
+        must(panseal_tokenizer_tokenize_many(tokenizer, &column, rows, PANSEAL_TOKEN_MAX, lengths, status, &err),
+             PANSEAL_OK, "tokenize_many of one");
+        must(status[0], with_ff1(i, is_ff1), "the row");
+        offsets[2 * i] = (int32_t)(i * (int)sizeof(struct text)) + 1;
+        offsets[2 * i + 1] = offsets[2 * i] + secrets.number[i].len;
+    }
+    PANSEAL_INIT(column);
+    column.data = (const char *)&secrets;
+    column.data_len = sizeof secrets.number;
+    column.offsets = offsets;
+    column.count = ROWS;
+    must(panseal_tokenizer_tokenize_many(tokenizer, &column, rows, PANSEAL_TOKEN_MAX, lengths, status, &err), PANSEAL_OK,
+         "tokenize_many");
+    PANSEAL_INIT(column);
+    column.data = rows;
+    column.data_len = sizeof rows;
+    column.width = PANSEAL_TOKEN_MAX;
+    column.count = ROWS;
+    must(panseal_tokenizer_detokenize_many(tokenizer, &column, NULL, NULL, (char *)secrets.work, 19, lengths, status,
+                                           &err), PANSEAL_OK, "detokenize_many");
+    for (int i = 0; i < ROWS; ++i) {
+        must(status[i], i % 2 == 0 && with_ff1(i / 2, is_ff1) == PANSEAL_OK ? PANSEAL_OK : PANSEAL_E_TOKEN, "a row");
+    }
+}
+
+static void tokenizer_many_ff1(void)
+{
+    tokenizer_many_of("ff1:0+4");
+}
+
+static void tokenizer_many_siv(void)
+{
+    tokenizer_many_of("siv:letters");
+}
+
+static void tokenizer_life(void)
+{
+    char room[4 * PANSEAL_TOKEN_MAX];
+    size_t len, count;
+    open_tokenizer("siv");
+    make_tokens(0);
+    must(panseal_tokenizer_rotate(tokenizer, NULL, &err), PANSEAL_OK, "rotate");
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        must(panseal_tokenizer_candidates(tokenizer, number.ptr, number.len, room, sizeof room, &len, &count, &err),
+             PANSEAL_OK, "candidates");
+        must(panseal_tokenizer_retokenize(tokenizer, token[i], token_len[i], NULL, token[i], sizeof token[i], &len, &err),
+             PANSEAL_OK, "retokenize");
+    }
+    must(panseal_tokenizer_destroy(tokenizer, 1, PANSEAL_TOKENS_ARE_GONE, &err), PANSEAL_OK, "destroy");
+    must(panseal_tokenizer_change_root(tokenizer, root, NULL, NULL, &err), PANSEAL_OK, "change_root");
+    must(panseal_tokenizer_refresh(tokenizer, NULL, &err), PANSEAL_OK, "refresh");
+    must(panseal_tokenizer_status(tokenizer, NULL, NULL, 0, &count, &err), PANSEAL_OK, "status");
+    read_tokens();
+}
+
 static const struct path {
     const char *name;
     void (*run)(void);
@@ -540,6 +720,14 @@ static const struct path {
     {"merchant", merchant, 1},
     {"deactivate", deactivate, 1},
     {"reopen", reopen, 1},
+    {"tokenizer-ff1", tokenizer_ff1, 1},
+    {"tokenizer-siv", tokenizer_siv, 1},
+    {"tokenizer-letters", tokenizer_letters, 1},
+    {"tokenizer-mac", tokenizer_mac, 1},
+    {"tokenizer-refused", tokenizer_refused, 1},
+    {"tokenizer-many-ff1", tokenizer_many_ff1, 1},
+    {"tokenizer-many-siv", tokenizer_many_siv, 1},
+    {"tokenizer-life", tokenizer_life, 1},
 };
 
 static const struct path *chosen;
@@ -727,6 +915,7 @@ int main(int argc, char **argv)
     }
     snprintf(url, sizeof url, "sqlite:%s/cards.db", argv[6]);
     snprintf(root, sizeof root, "file:%s/cards.root", argv[6]);
+    snprintf(keyring, sizeof keyring, "%s/pos.keyring", argv[6]);
     if (chosen->needs_vault) {
         must(panseal_root_create(root, NULL), PANSEAL_OK, "root_create");
         open_vault();
@@ -744,6 +933,7 @@ int main(int argc, char **argv)
     leak(argv[5]);
     if (strcmp(argv[3], "close") == 0 && chosen->needs_vault) {
         must(panseal_vault_close(vault), PANSEAL_OK, "close");
+        must(panseal_tokenizer_close(tokenizer), PANSEAL_OK, "close the tokenizer");
     }
     if (strcmp(argv[2], "wipe") == 0) {
         panseal_wipe(&secrets, sizeof secrets);

@@ -20,6 +20,7 @@ import panseal
 NUMBERS = 5
 TEXT = 32  # a length, then the characters
 NOW = 1895000000  # 2030-01-18
+NO_CHECK_DIGIT = 3  # the number whose network has none: "ff1" refuses it
 PLANT_FROM = 64  # malloc writes over the first bytes of a freed block
 
 secrets = bytearray((3 * NUMBERS + 2) * TEXT + TEXT)
@@ -54,6 +55,9 @@ def typed() -> memoryview:
 
 out = view[(3 * NUMBERS + 2) * TEXT :]
 EXPIRY = {"expiry_month": 12, "expiry_year": 2031, "now": NOW}
+
+
+tokenizers: list[panseal.Tokenizer] = []
 
 
 def must(fine: bool, what: str) -> None:
@@ -168,6 +172,58 @@ def deactivate(vault: panseal.Vault) -> None:
         must(not vault.lookup(token).active, "deactivate")
 
 
+def tokenizer_of(vault: panseal.Vault, scheme: str) -> panseal.Tokenizer:
+    """A tokenizer beside the vault, left open where that is."""
+    folder = sys.argv[6]
+    opened = panseal.Tokenizer.open(scheme, keyring=f"{folder}/pos.keyring", root=f"file:{folder}/cards.root")
+    tokenizers.append(opened)
+    return opened
+
+
+def tokenizer_there_and_back(vault: panseal.Vault, scheme: str) -> None:
+    tokenizer = tokenizer_of(vault, scheme)
+    for i in range(NUMBERS):
+        if scheme == "ff1:0+4" and i == NO_CHECK_DIGIT:
+            continue
+        token = tokenizer.tokenize(number(i))
+        with tokenizer.detokenize(token.encode()) as pan:
+            must(pan.reveal_into(out) == len(number(i)), "the number")
+        with tokenizer.detokenize(token) as pan:
+            must(pan.reveal_into(out) == len(number(i)), "the number")
+        tokenizer.candidates(number(i))
+        panseal.classify(number(i))
+    tokenizer.rotate()
+    many = tokenizer.tokenize_many(number(i) for i in range(NUMBERS))
+    with tokenizer.detokenize_many(many.tokens) as back:
+        must(back.ok == many.ok >= NUMBERS - 1, "the numbers")
+    del back
+
+
+def tokenizer_ff1(vault: panseal.Vault) -> None:
+    tokenizer_there_and_back(vault, "ff1:0+4")
+
+
+def tokenizer_siv(vault: panseal.Vault) -> None:
+    tokenizer_there_and_back(vault, "siv")
+
+
+def tokenizer_refused(vault: panseal.Vault) -> None:
+    tokenizer = tokenizer_of(vault, "ff1:0+4")
+    for text in (wrong(), name(0)):
+        try:
+            tokenizer.tokenize(text)
+        except panseal.CardError:
+            continue
+        must(False, "what is no number was tokenized")
+    try:
+        tokenizer.detokenize(number(0))
+    except panseal.TokenError:
+        pass
+    else:
+        must(False, "a number was detokenized")
+    must(tokenizer.tokenize_many([wrong(), name(0), None]).ok == 0, "a batch of what is no number")
+
+
 WITHOUT_VAULT: list[Callable[[], None]] = [
     check_good,
     check_bad,
@@ -186,6 +242,9 @@ WITH_VAULT: list[Callable[[panseal.Vault], None]] = [
     detokenize_kept_until_dropped,
     detokenize_refused,
     deactivate,
+    tokenizer_ff1,
+    tokenizer_siv,
+    tokenizer_refused,
 ]
 
 
@@ -276,6 +335,8 @@ def main() -> None:
         path(*arguments)
     if vault is not None and vault_mode == "close":
         vault.close()
+        for tokenizer in tokenizers:
+            tokenizer.close()
     held = leak(leak_place, None if vault is None else f"{directory}/cards.root")
     if buffer == "wipe":
         secrets[:] = bytes(len(secrets))
