@@ -106,9 +106,10 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Opens a tokenizer, or makes its keyring where `create` says so.
     ///
-    /// `Argument` for a scheme of the vault, a merchant that is not of its form, or `ff1` with a keyring that was made
-    /// for another scheme and has no slots; `Unsupported` for `ff1` in a build without it; `RootKey`, `Callback`; `NotAVault` where no keyring is; `Tampered` for one
-    /// that was changed, or is older than `min_generation`; `SchemaNewer`; `Store`.
+    /// `Argument` for a scheme of the vault, a merchant that is not of its form, or `ff1` with a keyring that was
+    /// made for another scheme and has no slots; `Unsupported` for `ff1` in a build without it; `RootKey`,
+    /// `Callback`; `NotAVault` where no keyring is; `Tampered` for one that was changed, or is older than
+    /// `min_generation`; `SchemaNewer`; `Store`.
     pub fn open(options: &TokenizerOptions) -> Result<Tokenizer> {
         let merchant = options.merchant;
         let plain = merchant.len() <= MERCHANT_MAX && !merchant.chars().any(char::is_control);
@@ -146,9 +147,9 @@ impl Tokenizer {
 
     /// The number of a token.
     ///
-    /// `Token` for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose number
-    /// is not as expected; `Epoch` where an `ff1` token's epoch is destroyed; `Irreversible` for `mac`, and on a handle
-    /// that never detokenizes.
+    /// `Token` for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose
+    /// number is not as expected; `Epoch` where an `ff1` token's epoch is destroyed; `Irreversible` for `mac`, and on
+    /// a handle that never detokenizes.
     pub fn detokenize(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
         self.refuse_reveal()?;
         self.number_of(token, expect)
@@ -252,8 +253,8 @@ impl Tokenizer {
         self.change(|root, at_least| self.file.rotate(root, at_least, now()))?.keyring.active_epoch()
     }
 
-    /// Forgets an epoch's key for ever. The tokenizer stores no tokens, so it cannot know whether one is left that needs
-    /// the epoch, or whether some process has not noticed yet that it is no longer active: say so.
+    /// Forgets an epoch's key for ever. The tokenizer stores no tokens, so it cannot know whether one is left that
+    /// needs the epoch, or whether some process has not noticed yet that it is no longer active: say so.
     ///
     /// `Epoch` where `tokens_are_gone` is false, and for an epoch that is active, destroyed already, or not there.
     pub fn destroy(&self, epoch: u32, tokens_are_gone: bool) -> Result<()> {
@@ -263,8 +264,8 @@ impl Tokenizer {
         self.change(|root, at_least| self.file.destroy(root, at_least, epoch)).map(|_| ())
     }
 
-    /// Lets a destroyed epoch's slot be given to a new one. A token with that slot which still lies about somewhere will
-    /// then lead to somebody else's number, and so will one in a process that has not noticed the change.
+    /// Lets a destroyed epoch's slot be given to a new one. A token with that slot which still lies about somewhere
+    /// will then lead to somebody else's number, and so will one in a process that has not noticed the change.
     ///
     /// `Argument` for a slot that is free, `Epoch` for one of a live epoch.
     pub fn free_slot(&self, slot: u8) -> Result<()> {

@@ -1,5 +1,5 @@
-//! The tokenizer through the functions of the C ABI: the published tokens, the life of a keyring, roots that are a function
-//! of the caller's.
+//! The tokenizer through the functions of the C ABI: the published tokens, the life of a keyring, roots that are a
+//! function of the caller's.
 #![cfg(all(feature = "capi", feature = "ff1"))]
 
 use cmac::{Cmac, KeyInit, Mac};

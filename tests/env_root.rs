@@ -1,5 +1,5 @@
-//! A root key in an environment variable. In a process of its own: the environment is all threads', and a test that changes
-//! it would race with the others.
+//! A root key in an environment variable. In a process of its own: the environment is all threads', and a test that
+//! changes it would race with the others.
 
 use panseal::card::{Pan, Separators};
 use panseal::error::Code;

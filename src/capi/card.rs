@@ -98,8 +98,8 @@ pub const PANSEAL_MASK_LAST4: u32 = 2;
 pub const PANSEAL_MASK_GROUPED: u32 = 4;
 
 /// How a number is displayed: the first six digits and the last four, the last four alone below 15 digits:
-/// "424242******4242". `flags`: PANSEAL_MASK_..., or 0. At most PANSEAL_MASK_MAX bytes. The number is not checked beyond
-/// its form.
+/// "424242******4242". `flags`: PANSEAL_MASK_..., or 0. At most PANSEAL_MASK_MAX bytes. The number is not checked
+/// beyond its form.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_card_mask(
     number: *const c_char,
@@ -127,8 +127,8 @@ pub unsafe extern "C" fn panseal_card_mask(
     })
 }
 
-/// A number in groups as on the card: 4-4-4-4, 4-6-5 ... by network and length. At most PANSEAL_MASK_MAX bytes; it is the
-/// whole number: panseal_wipe it after use.
+/// A number in groups as on the card: 4-4-4-4, 4-6-5 ... by network and length. At most PANSEAL_MASK_MAX bytes; it is
+/// the whole number: panseal_wipe it after use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_card_group(
     number: *const c_char,
@@ -147,9 +147,9 @@ pub unsafe extern "C" fn panseal_card_group(
 /// Both counts of panseal_card_truncate: what is usual for the number.
 pub const PANSEAL_TRUNCATE_USUAL: u32 = 255;
 
-/// A number truncated for storage: the first and last digits that may be kept, '*' for each other one. What may be kept
-/// depends on network and length (PCI SSC FAQ 1091): PANSEAL_E_ARGUMENT for more. Do not keep two truncations of a number
-/// in one place, nor one beside a hash of it.
+/// A number truncated for storage: the first and last digits that may be kept, '*' for each other one. What may be
+/// kept depends on network and length (PCI SSC FAQ 1091): PANSEAL_E_ARGUMENT for more. Do not keep two truncations of
+/// a number in one place, nor one beside a hash of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_card_truncate(
     number: *const c_char,
@@ -195,7 +195,8 @@ pub const PANSEAL_EXPIRY_YYMMDD: i32 = 3;
 /// Six digits, month first; panseal_expiry_text only.
 pub const PANSEAL_EXPIRY_MMYYYY: i32 = 4;
 
-/// Reads an expiry of the form given: month 1..12 and year 2000..2099. PANSEAL_E_MALFORMED where it is not of that form.
+/// Reads an expiry of the form given: month 1..12 and year 2000..2099. PANSEAL_E_MALFORMED where it is not of that
+/// form.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_expiry_parse(
     text: *const c_char,
@@ -292,8 +293,9 @@ pub unsafe extern "C" fn panseal_holder_parse(
     unsafe { pass::call(err, work) }
 }
 
-/// A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out. At most
-/// PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not Latin.
+/// A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out.
+/// At most PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not
+/// Latin.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_holder_text(
     name: *const c_char,
@@ -329,8 +331,8 @@ pub struct panseal_holder_parts {
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_holder_parts {}
 
-/// Writes a name as track 1 has it, in the characters of a track: SURNAME/FIRST MIDDLE.TITLE. At most PANSEAL_HOLDER_MAX
-/// bytes; refuses as panseal_holder_text does, and PANSEAL_E_MISSING without a surname.
+/// Writes a name as track 1 has it, in the characters of a track: SURNAME/FIRST MIDDLE.TITLE. At most
+/// PANSEAL_HOLDER_MAX bytes; refuses as panseal_holder_text does, and PANSEAL_E_MISSING without a surname.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_holder_write(
     parts: *const panseal_holder_parts,
@@ -378,10 +380,10 @@ pub struct panseal_column {
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_column {}
 
-/// Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count entries,
-/// last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK or one of
-/// PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other
-/// columns have zeros. The result is PANSEAL_OK also when rows were refused. The arrays must not overlap the column.
+/// Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count
+/// entries, last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK
+/// or one of PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other columns have zeros. The
+/// result is PANSEAL_OK also when rows were refused. The arrays must not overlap the column.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_card_check_many(
     numbers: *const panseal_column,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// 1024 bytes; 0: unwraps what it made before into the 32 bytes that went in. *out_len is the room and becomes the
 /// length. 0 is done; anything else ends the call with PANSEAL_E_CALLBACK, and err->system has it.
 ///
-/// `key_id` names the key ("epoch:3"), `context` the keyring or vault that it belongs to; both end with a NUL. A service
-/// that binds what it wraps to a context should be given both.
+/// `key_id` names the key ("epoch:3"), `context` the keyring or vault that it belongs to; both end with a NUL. A
+/// service that binds what it wraps to a context should be given both.
 ///
 /// It is called when a handle is opened, when keys were changed, and in a forked child; from any thread that uses the
 /// handle, from several at once. `userdata` must be good until the handle is closed and the last call on it has
@@ -30,9 +30,9 @@ pub type panseal_root_fn = Option<
     ) -> i32,
 >;
 
-/// Makes a new random root key, readable by its owner alone: "file:PATH", or "components:PATH,PATH[,PATH]", two to eight
-/// files, one for each custodian. Never overwrites: PANSEAL_E_ROOT_KEY with err->system EEXIST where something is
-/// there already. Keep it away from vault and keyring, and keep a copy: without it nothing can be opened.
+/// Makes a new random root key, readable by its owner alone: "file:PATH", or "components:PATH,PATH[,PATH]", two to
+/// eight files, one for each custodian. Never overwrites: PANSEAL_E_ROOT_KEY with err->system EEXIST where something
+/// is there already. Keep it away from vault and keyring, and keep a copy: without it nothing can be opened.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_root_create(root: *const c_char, err: *mut panseal_error) -> panseal_status {
     let work = || Root::create(unsafe { pass::literal(root) }?.ok_or(Code::Null)?);

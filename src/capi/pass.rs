@@ -165,8 +165,8 @@ impl TextOut {
 }
 
 impl TextOut {
-    /// Has `fill` write into a room of the same size and say how many bytes it wrote, which then go to the caller's: what
-    /// is read may lie where the result goes.
+    /// Has `fill` write into a room of the same size and say how many bytes it wrote, which then go to the caller's:
+    /// what is read may lie where the result goes.
     pub(super) fn fill(&self, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<()> {
         self.fill_with(|room| fill(room).map(|len| (len, ())))
     }

@@ -55,8 +55,8 @@ pub struct panseal_open_options {
     pub min_generation: i64,
 }
 
-/// What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to some
-/// number, which this may tell from the right one.
+/// What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to
+/// some number, which this may tell from the right one.
 #[repr(C)]
 pub struct panseal_expect {
     /// Set by PANSEAL_INIT.
@@ -103,14 +103,14 @@ unsafe impl Record for panseal_epoch {}
 
 const _: () = assert!(2 * CHECK_LEN < PANSEAL_CHECK_ROOM);
 
-/// Opens a tokenizer, or makes its keyring where PANSEAL_OPEN_CREATE says so. The root key is fetched first; if it cannot
-/// be had, no file is made.
+/// Opens a tokenizer, or makes its keyring where PANSEAL_OPEN_CREATE says so. The root key is fetched first; if it
+/// cannot be had, no file is made.
 ///
 /// PANSEAL_E_ARGUMENT for a scheme of the vault, or "ff1" with a keyring that was made for another scheme;
 /// PANSEAL_E_UNSUPPORTED for "ff1" where this build lacks it; PANSEAL_E_DOMAIN for an "ff1:K+L" that no number has
-/// room for: K+L is 4 at least, and seven digits stay hidden, so that "ff1:6+3" is the most for 16 digits ("surrogate" in
-/// a vault keeps more); PANSEAL_E_NOT_A_VAULT where no keyring is; PANSEAL_E_TAMPERED for one that was changed, cut, or is
-/// older than min_generation.
+/// room for: K+L is 4 at least, and seven digits stay hidden, so that "ff1:6+3" is the most for 16 digits
+/// ("surrogate" in a vault keeps more); PANSEAL_E_NOT_A_VAULT where no keyring is; PANSEAL_E_TAMPERED for one that
+/// was changed, cut, or is older than min_generation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_open(
     how: *const panseal_open_options,
@@ -137,9 +137,10 @@ pub unsafe extern "C" fn panseal_tokenizer_close(tokenizer: *mut panseal_tokeniz
 
 /// The token of a card number under the active epoch: the same each time. Spaces and hyphens are dropped.
 ///
-/// PANSEAL_E_MISSING, PANSEAL_E_CHARSET, PANSEAL_E_LENGTH, PANSEAL_E_MALFORMED for what is no number. "ff1" refuses also
-/// a number with too few hidden digits (PANSEAL_E_DOMAIN), with a wrong check digit (PANSEAL_E_LUHN), of an unknown
-/// network or one that asks for no check digit (PANSEAL_E_NETWORK), or of a length that its network does not use.
+/// PANSEAL_E_MISSING, PANSEAL_E_CHARSET, PANSEAL_E_LENGTH, PANSEAL_E_MALFORMED for what is no number. "ff1" refuses
+/// also a number with too few hidden digits (PANSEAL_E_DOMAIN), with a wrong check digit (PANSEAL_E_LUHN), of an
+/// unknown network or one that asks for no check digit (PANSEAL_E_NETWORK), or of a length that its network does not
+/// use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_tokenize(
     tokenizer: *mut panseal_tokenizer,
@@ -163,9 +164,9 @@ pub unsafe extern "C" fn panseal_tokenizer_tokenize(
 
 /// The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use. `expect` may be NULL.
 ///
-/// PANSEAL_E_TOKEN for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose number
-/// is not as expected; PANSEAL_E_EPOCH where the epoch of an "ff1" token is destroyed; PANSEAL_E_IRREVERSIBLE for
-/// "mac", and on a handle opened with PANSEAL_OPEN_NO_REVEAL.
+/// PANSEAL_E_TOKEN for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose
+/// number is not as expected; PANSEAL_E_EPOCH where the epoch of an "ff1" token is destroyed; PANSEAL_E_IRREVERSIBLE
+/// for "mac", and on a handle opened with PANSEAL_OPEN_NO_REVEAL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_detokenize(
     tokenizer: *mut panseal_tokenizer,
@@ -188,10 +189,10 @@ pub unsafe extern "C" fn panseal_tokenizer_detokenize(
     unsafe { pass::call_shallow(err, work) }
 }
 
-/// The tokens of a column of numbers. Row i is at tokens + i * stride, with zeros behind it up to the next row; `lengths`
-/// (may be NULL) and `status` have an entry a row. A row's status is PANSEAL_OK, what
-/// panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it is
-/// PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
+/// The tokens of a column of numbers. Row i is at tokens + i * stride, with zeros behind it up to the next row;
+/// `lengths` (may be NULL) and `status` have an entry a row. A row's status is PANSEAL_OK, what
+/// panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it
+/// is PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
 ///
 /// PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme. Where keys
 /// cannot be had any more in the middle of it, rows that were written stand. The arrays must not overlap the column.
@@ -222,11 +223,11 @@ pub unsafe extern "C" fn panseal_tokenizer_tokenize_many(
     unsafe { pass::call(err, work) }
 }
 
-/// The numbers of a column of tokens: panseal_tokenizer_tokenize_many the other way round; zeros behind a token of a fixed
-/// width are ignored as spaces are. panseal_wipe the numbers after use.
+/// The numbers of a column of tokens: panseal_tokenizer_tokenize_many the other way round; zeros behind a token of a
+/// fixed width are ignored as spaces are. panseal_wipe the numbers after use.
 ///
-/// `last4` (may be NULL) has four bytes a row, the last four digits that are expected, or zeros; `network` (may be NULL)
-/// the network that is expected, or 0: the columns that panseal_card_check_many writes. PANSEAL_E_ARGUMENT for
+/// `last4` (may be NULL) has four bytes a row, the last four digits that are expected, or zeros; `network` (may be
+/// NULL) the network that is expected, or 0: the columns that panseal_card_check_many writes. PANSEAL_E_ARGUMENT for
 /// a number that is no network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_detokenize_many(
@@ -260,9 +261,9 @@ pub unsafe extern "C" fn panseal_tokenizer_detokenize_many(
     unsafe { pass::call(err, work) }
 }
 
-/// The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these names it was
-/// stored, if it was. They stand one behind the other; each has *len / *count bytes. PANSEAL_E_BUFFER
-/// with *len = enough.
+/// The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these names it
+/// was stored, if it was. They stand one behind the other; each has *len / *count bytes. PANSEAL_E_BUFFER with *len =
+/// enough.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_candidates(
     tokenizer: *mut panseal_tokenizer,
@@ -291,8 +292,9 @@ pub unsafe extern "C" fn panseal_tokenizer_candidates(
     unsafe { pass::call(err, work) }
 }
 
-/// A token's successor under the active epoch, or itself where that is its own. Replace it before its epoch is destroyed.
-/// Refuses as panseal_tokenizer_detokenize does; a handle that never detokenizes may do this. `expect` may be NULL.
+/// A token's successor under the active epoch, or itself where that is its own. Replace it before its epoch is
+/// destroyed. Refuses as panseal_tokenizer_detokenize does; a handle that never detokenizes may do this. `expect` may
+/// be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_retokenize(
     tokenizer: *mut panseal_tokenizer,
@@ -337,8 +339,8 @@ pub unsafe extern "C" fn panseal_tokenizer_rotate(
     unsafe { pass::call(err, work) }
 }
 
-/// Said to panseal_tokenizer_destroy: no token under that epoch is left anywhere, and every process that uses the keyring
-/// has noticed that it is no longer active.
+/// Said to panseal_tokenizer_destroy: no token under that epoch is left anywhere, and every process that uses the
+/// keyring has noticed that it is no longer active.
 pub const PANSEAL_TOKENS_ARE_GONE: u32 = 1;
 
 /// Forgets an epoch's key for ever. A tokenizer stores no tokens and cannot know whether one needs it: PANSEAL_E_EPOCH
@@ -361,8 +363,9 @@ pub unsafe extern "C" fn panseal_tokenizer_destroy(
     unsafe { pass::call(err, work) }
 }
 
-/// Lets the slot (1..9) of a destroyed epoch be given to a new one. A token with that residue which still lies about will
-/// then lead to somebody else's number. PANSEAL_E_ARGUMENT for a slot that is free, PANSEAL_E_EPOCH for one in use.
+/// Lets the slot (1..9) of a destroyed epoch be given to a new one. A token with that residue which still lies about
+/// will then lead to somebody else's number. PANSEAL_E_ARGUMENT for a slot that is free, PANSEAL_E_EPOCH for one in
+/// use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_free_slot(
     tokenizer: *mut panseal_tokenizer,
@@ -377,8 +380,8 @@ pub unsafe extern "C" fn panseal_tokenizer_free_slot(
     unsafe { pass::call(err, work) }
 }
 
-/// Wraps the keyring under another root key, a URI or a function, on which this handle goes on. Tokens stay what they are.
-/// Other handles with the old root key answer PANSEAL_E_ROOT_KEY when they next read the file.
+/// Wraps the keyring under another root key, a URI or a function, on which this handle goes on. Tokens stay what they
+/// are. Other handles with the old root key answer PANSEAL_E_ROOT_KEY when they next read the file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_change_root(
     tokenizer: *mut panseal_tokenizer,
@@ -397,8 +400,8 @@ pub unsafe extern "C" fn panseal_tokenizer_change_root(
 
 /// The keyring as it is in the file. *generation (may be NULL) grows with every change: keep it for
 /// panseal_open_options.min_generation. Fills `cap` epochs, the oldest first; *count says how many there are:
-/// PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its struct_size is the stride of the
-/// array. `epochs` NULL, with cap 0: *count alone.
+/// PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its struct_size is the stride of
+/// the array. `epochs` NULL, with cap 0: *count alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_status(
     tokenizer: *mut panseal_tokenizer,
@@ -466,8 +469,8 @@ pub const PANSEAL_SHAPE_UUID: u32 = 16;
 /// 64 lower-case hex digits: "mac".
 pub const PANSEAL_SHAPE_MAC: u32 = 32;
 
-/// What a string looks like, offline: *shapes is the sum of PANSEAL_SHAPE_..., 0 for none. A text may have several; never a
-/// proof. *slot (may be NULL) is a numeric token's, else 0.
+/// What a string looks like, offline: *shapes is the sum of PANSEAL_SHAPE_..., 0 for none. A text may have several;
+/// never a proof. *slot (may be NULL) is a numeric token's, else 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_classify(
     text: *const c_char,

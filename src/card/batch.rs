@@ -93,8 +93,8 @@ impl<'a> Column<'a> {
     ///
     /// # Errors
     ///
-    /// [`Code::Argument`]: the column is larger than its data, there is no offset at all, or an offset is negative, lower
-    /// than the one before, or beyond the data.
+    /// [`Code::Argument`]: the column is larger than its data, there is no offset at all, or an offset is negative,
+    /// lower than the one before, or beyond the data.
     pub fn texts(&self) -> Result<impl ExactSizeIterator<Item = &'a [u8]> + use<'a>, Code> {
         let (column, count) = (*self, self.count().ok_or(Code::Argument)?);
         Ok((0..count).map(move |place| column.text(place)))

@@ -53,8 +53,8 @@ fn parts(digits: &[u8]) -> [u64; 3] {
 /// 12 to 19 ASCII digits; what follows them is of no meaning.
 pub(crate) type Text = [u8; 24];
 
-/// Writes a value as `len` digits, 12 to 19, of which the one `from_end` places before the last becomes such that the Luhn
-/// sum mod 10 is `residue`. The value has a zero there.
+/// Writes a value as `len` digits, 12 to 19, of which the one `from_end` places before the last becomes such that the
+/// Luhn sum mod 10 is `residue`. The value has a zero there.
 #[inline]
 pub(crate) fn write_solved(value: u64, len: usize, from_end: usize, residue: u8, out: &mut Text) {
     let (rest, low) = (value / EIGHT, value % EIGHT);
@@ -76,7 +76,7 @@ pub(crate) fn write_solved(value: u64, len: usize, from_end: usize, residue: u8,
     match len.checked_sub(16) {
         None => put(0, middle >> (8 * (16 - len))),
         Some(more) => {
-            put(0, high >> 8 * (8 - more.max(1)));
+            put(0, high >> (8 * (8 - more.max(1))));
             put(more, middle);
         }
     }

@@ -117,8 +117,8 @@ impl Verdict {
     }
 }
 
-/// Refuses a number that not all rules can be held against: `Network` for one of no known network or of one whose numbers
-/// need no check digit, `Length` for one that its network does not use, `Luhn` for a wrong check digit.
+/// Refuses a number that not all rules can be held against: `Network` for one of no known network or of one whose
+/// numbers need no check digit, `Length` for one that its network does not use, `Luhn` for a wrong check digit.
 #[inline]
 pub(crate) fn refuse_without_rules(digits: &[u8]) -> Result<(), Code> {
     let reading = simd::read(digits, false);

@@ -115,8 +115,8 @@ impl Modulus {
         self.reduced(number - quotient * self.value)
     }
 
-    /// `number` mod 10^k, of a number below twice that. By a mask: a branch would go wrong every other time, and tell by its
-    /// time which way it went.
+    /// `number` mod 10^k, of a number below twice that. By a mask: a branch would go wrong every other time, and tell
+    /// by its time which way it went.
     fn reduced(self, number: u64) -> u64 {
         let less = number.wrapping_sub(self.value);
         less.wrapping_add(self.value & ((less as i64) >> 63) as u64)

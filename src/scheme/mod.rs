@@ -135,8 +135,8 @@ impl Scheme {
 impl FromStr for Scheme {
     type Err = Error;
 
-    /// `Argument` for a name that is no token scheme; `Domain` for an `ff1:K+L` that no card number has room for: K+L is 4
-    /// at least, and seven digits stay hidden.
+    /// `Argument` for a name that is no token scheme; `Domain` for an `ff1:K+L` that no card number has room for: K+L
+    /// is 4 at least, and seven digits stay hidden.
     fn from_str(name: &str) -> Result<Scheme> {
         match name.split_once(':') {
             None => match name {

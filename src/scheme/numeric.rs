@@ -118,8 +118,8 @@ pub(super) fn turn_many<'t>(
     out.zeroize();
 }
 
-/// What stays of a number: its length, its kept digits with zeros between them, and how far from the end the hidden ones
-/// begin.
+/// What stays of a number: its length, its kept digits with zeros between them, and how far from the end the hidden
+/// ones begin.
 #[derive(Clone, Copy)]
 struct Rest {
     len: usize,

@@ -40,9 +40,9 @@ impl Ready {
 
     /// The token of a number; `slot` is that of the key's epoch, and `ff1` alone uses it.
     ///
-    /// `ff1` refuses what the way back could not tell from a wrong guess: `Domain` for too few hidden digits; `Luhn` for a
-    /// number without a valid check digit; `Network` for one of no known network or one that asks for no check digit,
-    /// whose numbers a token could be taken for; `Length` for one that its network does not use.
+    /// `ff1` refuses what the way back could not tell from a wrong guess: `Domain` for too few hidden digits; `Luhn`
+    /// for a number without a valid check digit; `Network` for one of no known network or one that asks for no check
+    /// digit, whose numbers a token could be taken for; `Length` for one that its network does not use.
     pub(crate) fn token(&self, slot: u8, pan: &Pan) -> Result<Token, Code> {
         match &self.0 {
             Kind::Ff1(kept, key) => {

@@ -77,7 +77,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_hmac_of_rfc_2104(key in prop::collection::vec(any::<u8>(), 0..=64), message in prop::collection::vec(any::<u8>(), 0..=MESSAGE_MAX), cut: usize) {
+        fn it_is_the_hmac_of_rfc_2104(
+            key in prop::collection::vec(any::<u8>(), 0..=64),
+            message in prop::collection::vec(any::<u8>(), 0..=MESSAGE_MAX),
+            cut: usize,
+        ) {
             let mut prepared = [0; PREPARED_LEN];
             prepare(&key, &mut prepared).unwrap();
             let (first, second) = message.split_at(cut % (message.len() + 1));

@@ -19,7 +19,8 @@ use pyo3::types::{PyBytes, PyDateTime, PyList, PyMemoryView, PyString, PyTuple};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A token scheme and a keyring file, opened for one merchant: tokens without a vault. Any thread may use it at any time.
+/// A token scheme and a keyring file, opened for one merchant: tokens without a vault. Any thread may use it at any
+/// time.
 ///
 /// Made by `Tokenizer.open`; closed by `close`, or at the end of a `with` block. The same number gives the same token
 /// until the keys are rotated, so whoever may tokenize can confirm a guess: docs/token-schemes.md has the dangers of
@@ -67,10 +68,10 @@ impl Tokenizer {
 impl Tokenizer {
     /// Open a tokenizer, or make its keyring file where there is none.
     ///
-    /// `scheme` is "ff1:K+L", "siv", "siv:letters" or "mac". `keyring` is the path of the file, `root` the root key's URI
-    /// or who wraps and unwraps keys in its place: see `panseal.create_root_key`. A keyring that is to serve "ff1" has to be
-    /// made for it. A handle with `no_reveal` never detokenizes. `min_generation` is what `status` told last: an
-    /// older copy of the file is refused.
+    /// `scheme` is "ff1:K+L", "siv", "siv:letters" or "mac". `keyring` is the path of the file, `root` the root key's
+    /// URI or who wraps and unwraps keys in its place: see `panseal.create_root_key`. A keyring that is to serve
+    /// "ff1" has to be made for it. A handle with `no_reveal` never detokenizes. `min_generation` is what `status`
+    /// told last: an older copy of the file is refused.
     #[staticmethod]
     #[pyo3(signature = (scheme, *, keyring, root, merchant=PlainArg(""), create=true, no_reveal=false, min_generation=0),
            text_signature = "(scheme, *, keyring, root, merchant='', create=True, no_reveal=False, min_generation=0)")]
@@ -100,8 +101,8 @@ impl Tokenizer {
 
     /// The token of a card number under the active epoch. Spaces and hyphens are dropped.
     ///
-    /// CardError for what is no number; "ff1" also refuses a wrong check digit, a network without one, and too few hidden
-    /// digits (TokenError, code "domain"). `wipe` zeroes the number's buffer, which must be writable then.
+    /// CardError for what is no number; "ff1" also refuses a wrong check digit, a network without one, and too few
+    /// hidden digits (TokenError, code "domain"). `wipe` zeroes the number's buffer, which must be writable then.
     #[pyo3(signature = (number, *, wipe=false))]
     fn tokenize<'py>(
         &self,
@@ -127,8 +128,8 @@ impl Tokenizer {
         Ok(PyString::new(py, token.as_str()))
     }
 
-    /// The tokens of many numbers: an iterable of str, bytes, buffers or None, or with `width` one buffer with a number each
-    /// `width` bytes, padded with spaces. Other threads run on while they are made.
+    /// The tokens of many numbers: an iterable of str, bytes, buffers or None, or with `width` one buffer with a
+    /// number each `width` bytes, padded with spaces. Other threads run on while they are made.
     #[pyo3(signature = (numbers, *, width=None))]
     fn tokenize_many(
         &self,
@@ -150,8 +151,8 @@ impl Tokenizer {
 
     /// The card number of a token, to be used in a `with` block.
     ///
-    /// TokenError for what is no token of this scheme, keyring and merchant, as far as the scheme can tell. "ff1" has no
-    /// integrity: a mistyped token leads to some number, which `last4` and `network`, where they are known, may
+    /// TokenError for what is no token of this scheme, keyring and merchant, as far as the scheme can tell. "ff1" has
+    /// no integrity: a mistyped token leads to some number, which `last4` and `network`, where they are known, may
     /// tell from the right one.
     #[pyo3(signature = (token, *, last4=None, network=None))]
     fn detokenize<'py>(
@@ -179,8 +180,8 @@ impl Tokenizer {
         Ok(out)
     }
 
-    /// The numbers of many tokens, given as `tokenize_many` takes numbers. `last4` and `network`, where given, have what is
-    /// expected of each row, or None.
+    /// The numbers of many tokens, given as `tokenize_many` takes numbers. `last4` and `network`, where given, have
+    /// what is expected of each row, or None.
     #[pyo3(signature = (tokens, *, width=None, last4=None, network=None))]
     fn detokenize_many(
         &self,
@@ -204,8 +205,8 @@ impl Tokenizer {
         })
     }
 
-    /// The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these names it
-    /// was stored, if it was.
+    /// The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these
+    /// names it was stored, if it was.
     fn candidates<'py>(&self, py: Python<'py>, number: SecretArg<'_, '_>) -> PyResult<Bound<'py, PyList>> {
         let tokens = self.with_copy(py, &number, |tokenizer, text| {
             tokenizer.candidates(&Pan::parse(text, Separators::Dropped)?)
@@ -230,22 +231,24 @@ impl Tokenizer {
         Ok(PyString::new(py, token.as_str()))
     }
 
-    /// Make a new epoch, under which tokens are made from now on, and return its id; the ones before serve for the way back.
+    /// Make a new epoch, under which tokens are made from now on, and return its id; the ones before serve for the
+    /// way back.
     ///
-    /// The keyring file is on disk before the first token is made. TokenError, code "exhausted", where "ff1" has no slot left.
+    /// The keyring file is on disk before the first token is made. TokenError, code "exhausted", where "ff1" has no
+    /// slot left.
     fn rotate(&self, py: Python<'_>) -> PyResult<u32> {
         self.with_file(py, Core::rotate)
     }
 
-    /// Forget an epoch's key for ever. A tokenizer stores no tokens and cannot know whether one needs it: say that they are
-    /// gone, and that every process has noticed that the epoch is no longer active.
+    /// Forget an epoch's key for ever. A tokenizer stores no tokens and cannot know whether one needs it: say that
+    /// they are gone, and that every process has noticed that the epoch is no longer active.
     #[pyo3(signature = (epoch, *, tokens_are_gone=false))]
     fn destroy(&self, py: Python<'_>, epoch: u32, tokens_are_gone: bool) -> PyResult<()> {
         self.with_file(py, move |tokenizer| tokenizer.destroy(epoch, tokens_are_gone))
     }
 
-    /// Let the slot (1 to 9) of a destroyed epoch be given to a new one. A token with that residue which still lies about
-    /// will then lead to somebody else's number.
+    /// Let the slot (1 to 9) of a destroyed epoch be given to a new one. A token with that residue which still lies
+    /// about will then lead to somebody else's number.
     fn free_slot(&self, py: Python<'_>, slot: u8) -> PyResult<()> {
         self.with_file(py, move |tokenizer| tokenizer.free_slot(slot))
     }
@@ -520,8 +523,8 @@ impl TokenizeMany {
     }
 }
 
-/// What `Tokenizer.detokenize_many` found: a row for each token. The numbers are wiped at the end of its `with` block, or
-/// each with its object.
+/// What `Tokenizer.detokenize_many` found: a row for each token. The numbers are wiped at the end of its `with`
+/// block, or each with its object.
 #[pyclass(frozen, module = "panseal")]
 pub struct DetokenizeMany {
     numbers: Py<PyList>,

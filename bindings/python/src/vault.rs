@@ -59,10 +59,10 @@ impl Vault {
 impl Vault {
     /// Open a vault, or make one where there is none.
     ///
-    /// `url` is "sqlite:PATH". `root` is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place: see
-    /// `panseal.create_root_key`. `merchant` is the tenant that this handle works for. `actor`
-    /// stands in the audit trail where a call names none. A handle with `no_reveal` never detokenizes. Another
-    /// writer is waited for `busy_timeout` seconds, then that is BusyError.
+    /// `url` is "sqlite:PATH". `root` is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place:
+    /// see `panseal.create_root_key`. `merchant` is the tenant that this handle works for. `actor` stands in the
+    /// audit trail where a call names none. A handle with `no_reveal` never detokenizes. Another writer is waited for
+    /// `busy_timeout` seconds, then that is BusyError.
     #[staticmethod]
     #[pyo3(signature = (url, *, root, merchant=PlainArg(""), actor=PlainArg(""), scheme=PlainArg("random"),
                         create=true, no_reveal=false, busy_timeout=5.0),
