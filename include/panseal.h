@@ -443,8 +443,8 @@ panseal_status panseal_card_check(const panseal_card *card,
                                   panseal_error *err);
 
 /* How a number is displayed: the first six digits and the last four, the last four alone below 15 digits:
- * "424242******4242". `flags`: PANSEAL_MASK_..., or 0. At most PANSEAL_MASK_MAX bytes. The number is not checked beyond
- * its form. */
+ * "424242******4242". `flags`: PANSEAL_MASK_..., or 0. At most PANSEAL_MASK_MAX bytes. The number is not checked
+ * beyond its form. */
 PANSEAL_API
 panseal_status panseal_card_mask(const char *number,
                                  size_t number_len,
@@ -453,8 +453,8 @@ panseal_status panseal_card_mask(const char *number,
                                  size_t cap,
                                  size_t *len);
 
-/* A number in groups as on the card: 4-4-4-4, 4-6-5 ... by network and length. At most PANSEAL_MASK_MAX bytes; it is the
- * whole number: panseal_wipe it after use. */
+/* A number in groups as on the card: 4-4-4-4, 4-6-5 ... by network and length. At most PANSEAL_MASK_MAX bytes; it is
+ * the whole number: panseal_wipe it after use. */
 PANSEAL_API
 panseal_status panseal_card_group(const char *number,
                                   size_t number_len,
@@ -462,9 +462,9 @@ panseal_status panseal_card_group(const char *number,
                                   size_t cap,
                                   size_t *len);
 
-/* A number truncated for storage: the first and last digits that may be kept, '*' for each other one. What may be kept
- * depends on network and length (PCI SSC FAQ 1091): PANSEAL_E_ARGUMENT for more. Do not keep two truncations of a number
- * in one place, nor one beside a hash of it. */
+/* A number truncated for storage: the first and last digits that may be kept, '*' for each other one. What may be
+ * kept depends on network and length (PCI SSC FAQ 1091): PANSEAL_E_ARGUMENT for more. Do not keep two truncations of
+ * a number in one place, nor one beside a hash of it. */
 PANSEAL_API
 panseal_status panseal_card_truncate(const char *number,
                                      size_t number_len,
@@ -474,7 +474,8 @@ panseal_status panseal_card_truncate(const char *number,
                                      size_t cap,
                                      size_t *len);
 
-/* Reads an expiry of the form given: month 1..12 and year 2000..2099. PANSEAL_E_MALFORMED where it is not of that form. */
+/* Reads an expiry of the form given: month 1..12 and year 2000..2099. PANSEAL_E_MALFORMED where it is not of that
+ * form. */
 PANSEAL_API
 panseal_status panseal_expiry_parse(const char *text,
                                     size_t text_len,
@@ -498,8 +499,9 @@ panseal_status panseal_holder_parse(const char *text,
                                     panseal_holder *out,
                                     panseal_error *err);
 
-/* A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out. At most
- * PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not Latin. */
+/* A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out.
+ * At most PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not
+ * Latin. */
 PANSEAL_API
 panseal_status panseal_holder_text(const char *name,
                                    size_t name_len,
@@ -507,8 +509,8 @@ panseal_status panseal_holder_text(const char *name,
                                    size_t cap,
                                    size_t *len);
 
-/* Writes a name as track 1 has it, in the characters of a track: SURNAME/FIRST MIDDLE.TITLE. At most PANSEAL_HOLDER_MAX
- * bytes; refuses as panseal_holder_text does, and PANSEAL_E_MISSING without a surname. */
+/* Writes a name as track 1 has it, in the characters of a track: SURNAME/FIRST MIDDLE.TITLE. At most
+ * PANSEAL_HOLDER_MAX bytes; refuses as panseal_holder_text does, and PANSEAL_E_MISSING without a surname. */
 PANSEAL_API
 panseal_status panseal_holder_write(const panseal_holder_parts *parts,
                                     char *out,
@@ -516,10 +518,10 @@ panseal_status panseal_holder_write(const panseal_holder_parts *parts,
                                     size_t *len,
                                     panseal_error *err);
 
-/* Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count entries,
- * last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK or one of
- * PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other
- * columns have zeros. The result is PANSEAL_OK also when rows were refused. The arrays must not overlap the column. */
+/* Checks a column of numbers, each as panseal_card_check does: form, length, network, Luhn. The arrays have count
+ * entries, last4 four bytes for each; `status` must be given, the others may be NULL. A row's status is PANSEAL_OK
+ * or one of PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; where it is not PANSEAL_OK, the other columns have zeros. The
+ * result is PANSEAL_OK also when rows were refused. The arrays must not overlap the column. */
 PANSEAL_API
 panseal_status panseal_card_check_many(const panseal_column *numbers,
                                        panseal_status *status,
@@ -810,8 +812,8 @@ panseal_status panseal_scan(const char *text,
  * 1024 bytes; 0: unwraps what it made before into the 32 bytes that went in. *out_len is the room and becomes the
  * length. 0 is done; anything else ends the call with PANSEAL_E_CALLBACK, and err->system has it.
  *
- * `key_id` names the key ("epoch:3"), `context` the keyring or vault that it belongs to; both end with a NUL. A service
- * that binds what it wraps to a context should be given both.
+ * `key_id` names the key ("epoch:3"), `context` the keyring or vault that it belongs to; both end with a NUL. A
+ * service that binds what it wraps to a context should be given both.
  *
  * It is called when a handle is opened, when keys were changed, and in a forked child; from any thread that uses the
  * handle, from several at once. `userdata` must be good until the handle is closed and the last call on it has
@@ -825,9 +827,9 @@ typedef int32_t (*panseal_root_fn)(void *userdata,
                                    uint8_t *out,
                                    size_t *out_len);
 
-/* Makes a new random root key, readable by its owner alone: "file:PATH", or "components:PATH,PATH[,PATH]", two to eight
- * files, one for each custodian. Never overwrites: PANSEAL_E_ROOT_KEY with err->system EEXIST where something is
- * there already. Keep it away from vault and keyring, and keep a copy: without it nothing can be opened. */
+/* Makes a new random root key, readable by its owner alone: "file:PATH", or "components:PATH,PATH[,PATH]", two to
+ * eight files, one for each custodian. Never overwrites: PANSEAL_E_ROOT_KEY with err->system EEXIST where something
+ * is there already. Keep it away from vault and keyring, and keep a copy: without it nothing can be opened. */
 PANSEAL_API
 panseal_status panseal_root_create(const char *root,
                                    panseal_error *err);
@@ -860,8 +862,8 @@ panseal_status panseal_root_split(const char *root,
 /* Room for the check value of a key: ten hex digits and a NUL. */
 #define PANSEAL_CHECK_ROOM 16
 
-/* Said to panseal_tokenizer_destroy: no token under that epoch is left anywhere, and every process that uses the keyring
- * has noticed that it is no longer active. */
+/* Said to panseal_tokenizer_destroy: no token under that epoch is left anywhere, and every process that uses the
+ * keyring has noticed that it is no longer active. */
 #define PANSEAL_TOKENS_ARE_GONE 1
 
 /* 12 to 19 digits that a network's number could have. */
@@ -914,8 +916,8 @@ typedef struct panseal_open_options {
     int64_t min_generation;
 } panseal_open_options;
 
-/* What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to some
- * number, which this may tell from the right one. */
+/* What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to
+ * some number, which this may tell from the right one. */
 typedef struct panseal_expect {
     /* Set by PANSEAL_INIT. */
     uint32_t struct_size;
@@ -943,14 +945,14 @@ typedef struct panseal_epoch {
     char check[PANSEAL_CHECK_ROOM];
 } panseal_epoch;
 
-/* Opens a tokenizer, or makes its keyring where PANSEAL_OPEN_CREATE says so. The root key is fetched first; if it cannot
- * be had, no file is made.
+/* Opens a tokenizer, or makes its keyring where PANSEAL_OPEN_CREATE says so. The root key is fetched first; if it
+ * cannot be had, no file is made.
  *
  * PANSEAL_E_ARGUMENT for a scheme of the vault, or "ff1" with a keyring that was made for another scheme;
  * PANSEAL_E_UNSUPPORTED for "ff1" where this build lacks it; PANSEAL_E_DOMAIN for an "ff1:K+L" that no number has
- * room for: K+L is 4 at least, and seven digits stay hidden, so that "ff1:6+3" is the most for 16 digits ("surrogate" in
- * a vault keeps more); PANSEAL_E_NOT_A_VAULT where no keyring is; PANSEAL_E_TAMPERED for one that was changed, cut, or is
- * older than min_generation. */
+ * room for: K+L is 4 at least, and seven digits stay hidden, so that "ff1:6+3" is the most for 16 digits
+ * ("surrogate" in a vault keeps more); PANSEAL_E_NOT_A_VAULT where no keyring is; PANSEAL_E_TAMPERED for one that
+ * was changed, cut, or is older than min_generation. */
 PANSEAL_API
 panseal_status panseal_tokenizer_open(const panseal_open_options *how,
                                       panseal_tokenizer **out,
@@ -961,9 +963,10 @@ PANSEAL_API panseal_status panseal_tokenizer_close(panseal_tokenizer *tokenizer)
 
 /* The token of a card number under the active epoch: the same each time. Spaces and hyphens are dropped.
  *
- * PANSEAL_E_MISSING, PANSEAL_E_CHARSET, PANSEAL_E_LENGTH, PANSEAL_E_MALFORMED for what is no number. "ff1" refuses also
- * a number with too few hidden digits (PANSEAL_E_DOMAIN), with a wrong check digit (PANSEAL_E_LUHN), of an unknown
- * network or one that asks for no check digit (PANSEAL_E_NETWORK), or of a length that its network does not use. */
+ * PANSEAL_E_MISSING, PANSEAL_E_CHARSET, PANSEAL_E_LENGTH, PANSEAL_E_MALFORMED for what is no number. "ff1" refuses
+ * also a number with too few hidden digits (PANSEAL_E_DOMAIN), with a wrong check digit (PANSEAL_E_LUHN), of an
+ * unknown network or one that asks for no check digit (PANSEAL_E_NETWORK), or of a length that its network does not
+ * use. */
 PANSEAL_API
 panseal_status panseal_tokenizer_tokenize(panseal_tokenizer *tokenizer,
                                           const char *number,
@@ -975,9 +978,9 @@ panseal_status panseal_tokenizer_tokenize(panseal_tokenizer *tokenizer,
 
 /* The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use. `expect` may be NULL.
  *
- * PANSEAL_E_TOKEN for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose number
- * is not as expected; PANSEAL_E_EPOCH where the epoch of an "ff1" token is destroyed; PANSEAL_E_IRREVERSIBLE for
- * "mac", and on a handle opened with PANSEAL_OPEN_NO_REVEAL. */
+ * PANSEAL_E_TOKEN for what is no token of this scheme, keyring and merchant, as far as the scheme can tell, or whose
+ * number is not as expected; PANSEAL_E_EPOCH where the epoch of an "ff1" token is destroyed; PANSEAL_E_IRREVERSIBLE
+ * for "mac", and on a handle opened with PANSEAL_OPEN_NO_REVEAL. */
 PANSEAL_API
 panseal_status panseal_tokenizer_detokenize(panseal_tokenizer *tokenizer,
                                             const char *token,
@@ -988,10 +991,10 @@ panseal_status panseal_tokenizer_detokenize(panseal_tokenizer *tokenizer,
                                             size_t *len,
                                             panseal_error *err);
 
-/* The tokens of a column of numbers. Row i is at tokens + i * stride, with zeros behind it up to the next row; `lengths`
- * (may be NULL) and `status` have an entry a row. A row's status is PANSEAL_OK, what
- * panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it is
- * PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
+/* The tokens of a column of numbers. Row i is at tokens + i * stride, with zeros behind it up to the next row;
+ * `lengths` (may be NULL) and `status` have an entry a row. A row's status is PANSEAL_OK, what
+ * panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it
+ * is PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
  *
  * PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme. Where keys
  * cannot be had any more in the middle of it, rows that were written stand. The arrays must not overlap the column. */
@@ -1004,11 +1007,11 @@ panseal_status panseal_tokenizer_tokenize_many(panseal_tokenizer *tokenizer,
                                                panseal_status *status,
                                                panseal_error *err);
 
-/* The numbers of a column of tokens: panseal_tokenizer_tokenize_many the other way round; zeros behind a token of a fixed
- * width are ignored as spaces are. panseal_wipe the numbers after use.
+/* The numbers of a column of tokens: panseal_tokenizer_tokenize_many the other way round; zeros behind a token of a
+ * fixed width are ignored as spaces are. panseal_wipe the numbers after use.
  *
- * `last4` (may be NULL) has four bytes a row, the last four digits that are expected, or zeros; `network` (may be NULL)
- * the network that is expected, or 0: the columns that panseal_card_check_many writes. PANSEAL_E_ARGUMENT for
+ * `last4` (may be NULL) has four bytes a row, the last four digits that are expected, or zeros; `network` (may be
+ * NULL) the network that is expected, or 0: the columns that panseal_card_check_many writes. PANSEAL_E_ARGUMENT for
  * a number that is no network. */
 PANSEAL_API
 panseal_status panseal_tokenizer_detokenize_many(panseal_tokenizer *tokenizer,
@@ -1021,9 +1024,9 @@ panseal_status panseal_tokenizer_detokenize_many(panseal_tokenizer *tokenizer,
                                                  panseal_status *status,
                                                  panseal_error *err);
 
-/* The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these names it was
- * stored, if it was. They stand one behind the other; each has *len / *count bytes. PANSEAL_E_BUFFER
- * with *len = enough. */
+/* The tokens of a card number under every epoch that is not destroyed, the newest first: under one of these names it
+ * was stored, if it was. They stand one behind the other; each has *len / *count bytes. PANSEAL_E_BUFFER with *len =
+ * enough. */
 PANSEAL_API
 panseal_status panseal_tokenizer_candidates(panseal_tokenizer *tokenizer,
                                             const char *number,
@@ -1034,8 +1037,9 @@ panseal_status panseal_tokenizer_candidates(panseal_tokenizer *tokenizer,
                                             size_t *count,
                                             panseal_error *err);
 
-/* A token's successor under the active epoch, or itself where that is its own. Replace it before its epoch is destroyed.
- * Refuses as panseal_tokenizer_detokenize does; a handle that never detokenizes may do this. `expect` may be NULL. */
+/* A token's successor under the active epoch, or itself where that is its own. Replace it before its epoch is
+ * destroyed. Refuses as panseal_tokenizer_detokenize does; a handle that never detokenizes may do this. `expect` may
+ * be NULL. */
 PANSEAL_API
 panseal_status panseal_tokenizer_retokenize(panseal_tokenizer *tokenizer,
                                             const char *token,
@@ -1062,15 +1066,16 @@ panseal_status panseal_tokenizer_destroy(panseal_tokenizer *tokenizer,
                                          uint32_t flags,
                                          panseal_error *err);
 
-/* Lets the slot (1..9) of a destroyed epoch be given to a new one. A token with that residue which still lies about will
- * then lead to somebody else's number. PANSEAL_E_ARGUMENT for a slot that is free, PANSEAL_E_EPOCH for one in use. */
+/* Lets the slot (1..9) of a destroyed epoch be given to a new one. A token with that residue which still lies about
+ * will then lead to somebody else's number. PANSEAL_E_ARGUMENT for a slot that is free, PANSEAL_E_EPOCH for one in
+ * use. */
 PANSEAL_API
 panseal_status panseal_tokenizer_free_slot(panseal_tokenizer *tokenizer,
                                            uint32_t slot,
                                            panseal_error *err);
 
-/* Wraps the keyring under another root key, a URI or a function, on which this handle goes on. Tokens stay what they are.
- * Other handles with the old root key answer PANSEAL_E_ROOT_KEY when they next read the file. */
+/* Wraps the keyring under another root key, a URI or a function, on which this handle goes on. Tokens stay what they
+ * are. Other handles with the old root key answer PANSEAL_E_ROOT_KEY when they next read the file. */
 PANSEAL_API
 panseal_status panseal_tokenizer_change_root(panseal_tokenizer *tokenizer,
                                              const char *root,
@@ -1080,8 +1085,8 @@ panseal_status panseal_tokenizer_change_root(panseal_tokenizer *tokenizer,
 
 /* The keyring as it is in the file. *generation (may be NULL) grows with every change: keep it for
  * panseal_open_options.min_generation. Fills `cap` epochs, the oldest first; *count says how many there are:
- * PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its struct_size is the stride of the
- * array. `epochs` NULL, with cap 0: *count alone. */
+ * PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its struct_size is the stride of
+ * the array. `epochs` NULL, with cap 0: *count alone. */
 PANSEAL_API
 panseal_status panseal_tokenizer_status(panseal_tokenizer *tokenizer,
                                         int64_t *generation,
@@ -1097,8 +1102,8 @@ panseal_status panseal_tokenizer_refresh(panseal_tokenizer *tokenizer,
                                          int32_t *changed,
                                          panseal_error *err);
 
-/* What a string looks like, offline: *shapes is the sum of PANSEAL_SHAPE_..., 0 for none. A text may have several; never a
- * proof. *slot (may be NULL) is a numeric token's, else 0. */
+/* What a string looks like, offline: *shapes is the sum of PANSEAL_SHAPE_..., 0 for none. A text may have several;
+ * never a proof. *slot (may be NULL) is a numeric token's, else 0. */
 PANSEAL_API
 panseal_status panseal_classify(const char *text,
                                 size_t text_len,

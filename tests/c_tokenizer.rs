@@ -501,7 +501,7 @@ fn what_is_expected_of_a_number_is_held_against_it() {
     }
 
     let tokens = [&token[..]; 4].concat();
-    let last4 = b"42424243\0\0\0\04242";
+    let last4 = b"42424243\x00\x00\x00\x004242";
     let network = [visa as u8, 0, 0, other as u8];
     let rows = handle.many_back(&column(tokens.as_bytes(), 16), last4.as_ptr().cast(), network.as_ptr());
     assert_eq!(rows.texts, [VISA, "", VISA, ""]);

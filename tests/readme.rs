@@ -8,7 +8,8 @@ use support::{Compile, PATIENCE, directory, library, python_path, root, run};
 /// The README's code blocks in a language, one behind the other.
 fn snippet(language: &str) -> String {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
-    let blocks = readme.split(&format!("```{language}\n")).skip(1);
+    let opening = format!("```{language}\n");
+    let blocks = readme.split(&opening).skip(1);
     let blocks: Vec<&str> = blocks.map(|rest| rest.split_once("```").expect("the snippet's end").0).collect();
     assert!(!blocks.is_empty(), "README.md has no {language} snippet");
     blocks.concat()
