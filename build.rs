@@ -36,6 +36,8 @@ fn main() {
 /// `rust-version` of the package, builds the library without that path.
 fn choose_paths() {
     println!("cargo::rustc-check-cfg=cfg(panseal_avx512)");
+    // Set by cargo fuzz.
+    println!("cargo::rustc-check-cfg=cfg(fuzzing)");
     let x86 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
     if x86 && compiler_minor().is_some_and(|minor| minor >= 89) {
         println!("cargo::rustc-cfg=panseal_avx512");

@@ -121,6 +121,26 @@ proptest! {
 }
 
 #[test]
+fn a_column_too_large_for_the_caches_is_told_like_any_other() {
+    const COUNT: usize = (1 << 20) + 77;
+    let numbers = [&b"4242424242424242"[..], b"4242424242424241", b"371449635398431 ", b"x242424242424242"];
+    let data: Vec<u8> = numbers.iter().copied().cycle().take(COUNT).flatten().copied().collect();
+    let expected: Vec<_> = numbers.map(expected).into_iter().cycle().take(COUNT).collect();
+    // At any alignment that a column of words can have.
+    let mut status = vec![-7; COUNT + 3];
+    for start in 0..4 {
+        let mut room = Room::new(COUNT);
+        let mut outputs = room.outputs();
+        outputs.status = &mut status[start..start + COUNT];
+        let column = Column::Fixed { data: &data, width: 16, count: COUNT };
+        assert_eq!(check_many(&column, &mut outputs), Ok(()));
+        room.status.copy_from_slice(&status[start..start + COUNT]);
+        assert!((0..COUNT).all(|row| room.row(row) == expected[row]));
+        status.fill(-7);
+    }
+}
+
+#[test]
 fn a_column_may_begin_and_end_within_its_data() {
     let data = b"..4242424242424242378282246310005..";
     let mut room = Room::new(2);

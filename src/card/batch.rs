@@ -79,7 +79,10 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
         for (verdict, reading) in verdicts.iter_mut().zip(&*readings) {
             *verdict = judge(*reading);
         }
-        out.write(start, verdicts, readings);
+        out.write(start, count >= FAR, verdicts, readings);
+    }
+    if count >= FAR {
+        simd::settle();
     }
     readings.zeroize();
     Ok(())
@@ -87,6 +90,9 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
 
 /// How many numbers are read before they are judged: few enough that their readings stay near the processor.
 const BLOCK: usize = 256;
+
+/// From so many numbers on, the statuses are written past the caches: they and the numbers fill most caches anyway.
+const FAR: usize = 1 << 20;
 
 impl<'a> Column<'a> {
     /// The texts one by one, as they lie there: those of a fixed width with their padding.
@@ -153,9 +159,20 @@ impl Outputs<'_> {
             && self.last4.as_ref().is_none_or(|last4| last4.len() / 4 == count && last4.len() % 4 == 0)
     }
 
-    fn write(&mut self, start: usize, verdicts: &[Verdict], readings: &[Reading]) {
-        for (place, verdict) in self.status.iter_mut().skip(start).zip(verdicts) {
-            *place = i32::from(verdict.status());
+    /// The entries from `start` on. With `is_far`, nobody will read the first of them while they are still near the
+    /// processor.
+    fn write(&mut self, start: usize, is_far: bool, verdicts: &[Verdict], readings: &[Reading]) {
+        let places = self.status.get_mut(start..).unwrap_or_default();
+        if is_far {
+            let mut status = [0; BLOCK];
+            for (place, verdict) in status.iter_mut().zip(verdicts) {
+                *place = i32::from(verdict.status());
+            }
+            simd::write_past(&status[..verdicts.len()], places);
+        } else {
+            for (place, verdict) in places.iter_mut().zip(verdicts) {
+                *place = i32::from(verdict.status());
+            }
         }
         if let Some(network) = &mut self.network {
             for (place, verdict) in network.iter_mut().skip(start).zip(verdicts) {

@@ -80,3 +80,6 @@ pub use track::{
     parse_track1, parse_track2,
 };
 pub use trust::{hint, national_issuer};
+
+#[cfg(fuzzing)]
+pub use crate::simd::force_path;

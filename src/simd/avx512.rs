@@ -32,7 +32,8 @@ const HUNDRED_ONE: i32 = 0x0001_0064;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
 pub fn read(text: &[u8], separators: bool) -> Reading {
-    read_one(text, separators)
+    // SAFETY: this function names the features.
+    unsafe { read_one(text, separators) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
@@ -66,42 +67,50 @@ pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
 fn read_each<'a>(texts: impl Iterator<Item = &'a [u8]>, out: &mut [Reading]) {
     for (place, text) in out.iter_mut().zip(texts) {
-        *place = read_one(text, true);
+        // SAFETY: this function names the features.
+        *place = unsafe { read_one(text, true) };
     }
 }
 
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-fn read_one(text: &[u8], separators: bool) -> Reading {
-    if text.len() > ROOM {
-        return plain::read_any(text, separators);
-    }
-    let count = text.len() as u32;
-    let all = _bzhi_u32(u32::MAX, count);
-    // SAFETY: the mask has a bit for each byte of the text, and a byte without a bit is not touched.
-    let bytes = unsafe { _mm256_maskz_loadu_epi8(all, text.as_ptr().cast()) };
-    let values = _mm256_maskz_sub_epi8(all, bytes, _mm256_set1_epi8(b'0' as i8));
-    let others = _mm256_cmpgt_epu8_mask(values, _mm256_set1_epi8(9));
-    if others == 0 {
-        return match text.last_chunk() {
-            Some(last4) if is_length(count) => number(values, count, u32::from_le_bytes(*last4)),
-            _ => Reading::refused(refusal(all, 0)),
-        };
-    }
+/// Becomes part of every loop over texts, which the compiler grants only to functions that name no features.
+///
+/// # Safety
+/// The machine has [what this path uses](is_there), and the function that calls it names that.
+#[inline(always)]
+unsafe fn read_one(text: &[u8], separators: bool) -> Reading {
+    unsafe {
+        if text.len() > ROOM {
+            return plain::read_any(text, separators);
+        }
+        let count = text.len() as u32;
+        let all = _bzhi_u32(u32::MAX, count);
+        // The mask has a bit for each byte of the text, and a byte without a bit is not touched.
+        let bytes = _mm256_maskz_loadu_epi8(all, text.as_ptr().cast());
+        let zero = _mm256_set1_epi8(b'0' as i8);
+        let values = _mm256_maskz_sub_epi8(all, bytes, zero);
+        let others = _mm256_cmpgt_epu8_mask(values, _mm256_set1_epi8(9));
+        // All separators are below the digits, and whatever else is there makes no difference to the way.
+        let below = _mm256_mask_cmplt_epu8_mask(all, bytes, zero);
+        if below == 0 && is_length(count) {
+            // SAFETY: a text of such a length has four bytes.
+            let last4 = text.as_ptr().add(text.len() - 4).cast::<u32>().read_unaligned();
+            return number(values, count, last4, others != 0);
+        }
 
-    let spaces = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8(b' ' as i8));
-    let hyphens = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8(b'-' as i8));
-    let foreign = others & if separators { !(spaces | hyphens) } else { u32::MAX };
-    let digits = all & !others;
-    let count = digits.count_ones();
-    if foreign != 0 || !is_length(count) {
-        return Reading::refused(refusal(digits, foreign));
+        let spaces = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8(b' ' as i8));
+        let hyphens = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8(b'-' as i8));
+        let foreign = others & if separators { !(spaces | hyphens) } else { u32::MAX };
+        let digits = all & !others;
+        let count = digits.count_ones();
+        if !is_length(count) {
+            return Reading::refused(refusal(digits, foreign));
+        }
+        let packed = _mm256_maskz_compress_epi8(digits, values);
+        let last_places = 0x0302_0100u32.wrapping_add((count - 4) * 0x0101_0101);
+        let last_places = _mm256_castsi128_si256(_mm_cvtsi32_si128(last_places as i32));
+        let last4 = _mm256_castsi256_si128(_mm256_permutexvar_epi8(last_places, packed));
+        number(packed, count, _mm_cvtsi128_si32(last4) as u32 + 0x3030_3030, foreign != 0)
     }
-    let packed = _mm256_maskz_compress_epi8(digits, values);
-    let last_places = 0x0302_0100u32.wrapping_add((count - 4) * 0x0101_0101);
-    let last_places = _mm256_castsi128_si256(_mm_cvtsi32_si128(last_places as i32));
-    let last4 = _mm256_castsi256_si128(_mm256_permutexvar_epi8(last_places, packed));
-    number(packed, count, _mm_cvtsi128_si32(last4) as u32 + 0x3030_3030)
 }
 
 #[inline(always)]
@@ -109,23 +118,29 @@ fn is_length(count: u32) -> bool {
     count.wrapping_sub(FEWEST as u32) < u32::from(form::WRONG)
 }
 
-/// From the values of the digits, the first one first and zeros behind the last.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-fn number(values: __m256i, count: u32, last4: u32) -> Reading {
-    // The last digit stands at count - 1 and is not doubled.
-    let doubled = 0x5555_5555 << (count & 1);
-    let twice = _mm256_broadcastsi128_si256(table(&TWICE));
-    let weighed = _mm256_mask_shuffle_epi8(values, doubled, twice, values);
-    let sums = _mm256_sad_epu8(weighed, _mm256_setzero_si256());
-    let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-    let sum = _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums)));
-    let form = count - FEWEST as u32 + u32::from(form::OF_SUM[usize::from(sum as u8)]);
+/// From the values of the digits, the first one first and zeros behind the last. With a foreign byte it is no number;
+/// that is no branch, for in a mixed lot it would go wrong on each of these.
+///
+/// # Safety
+/// As for [`read_one`].
+#[inline(always)]
+unsafe fn number(values: __m256i, count: u32, last4: u32, foreign: bool) -> Reading {
+    unsafe {
+        // The last digit stands at count - 1 and is not doubled.
+        let doubled = 0x5555_5555 << (count & 1);
+        let twice = _mm256_broadcastsi128_si256(table(&TWICE));
+        let weighed = _mm256_mask_shuffle_epi8(values, doubled, twice, values);
+        let sums = _mm256_sad_epu8(weighed, _mm256_setzero_si256());
+        let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+        let sum = _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums)));
+        let form = count - FEWEST as u32 + u32::from(form::OF_SUM[usize::from(sum as u8)]);
+        let form = std::hint::select_unpredictable(foreign, u32::from(form::CHARSET), form);
 
-    let pairs = _mm_maddubs_epi16(_mm256_castsi256_si128(values), _mm_set1_epi16(TEN_ONE));
-    let fours = _mm_madd_epi16(pairs, _mm_set1_epi32(HUNDRED_ONE));
-    let head = _mm_cvtsi128_si64(_mm_blend_epi16::<0b1100>(fours, pairs));
-    Reading::new(head as u64, last4, form)
+        let pairs = _mm_maddubs_epi16(_mm256_castsi256_si128(values), _mm_set1_epi16(TEN_ONE));
+        let fours = _mm_madd_epi16(pairs, _mm_set1_epi32(HUNDRED_ONE));
+        let head = _mm_cvtsi128_si64(_mm_blend_epi16::<0b1100>(fours, pairs));
+        Reading::new(head as u64, last4, form)
+    }
 }
 
 /// What is wrong with a text that is no number.

@@ -130,17 +130,19 @@ pub trait Offset: Copy {
     fn index(self) -> usize;
 }
 
+// Below zero it becomes more than any buffer has, without a branch or a move.
+
 impl Offset for i32 {
-    #[inline]
+    #[inline(always)]
     fn index(self) -> usize {
-        usize::try_from(self).unwrap_or(usize::MAX)
+        self as isize as usize
     }
 }
 
 impl Offset for i64 {
-    #[inline]
+    #[inline(always)]
     fn index(self) -> usize {
-        usize::try_from(self).unwrap_or(usize::MAX)
+        isize::try_from(self).map_or(usize::MAX, |offset| offset as usize)
     }
 }
 
@@ -230,6 +232,14 @@ impl Path {
     }
 }
 
+/// For fuzz targets, which hold every path to one reference: from now on this one reads, counted from the best one
+/// that the machine has. Gives false, and changes nothing, if there are not so many.
+#[cfg(fuzzing)]
+pub fn force_path(place: usize) -> bool {
+    let path = Path::of_this_machine().nth(place);
+    path.inspect(|path| BEST.store(*path as u8, Ordering::Relaxed)).is_some()
+}
+
 /// Reads a text as a card number. With `separators`, spaces and hyphens are passed over.
 #[inline]
 pub fn read(text: &[u8], separators: bool) -> Reading {
@@ -254,6 +264,45 @@ pub fn read_fixed(data: &[u8], width: usize, out: &mut [Reading]) {
 /// Reads the texts between each offset and the next, as many as `out` has room for. Spaces and hyphens are passed over.
 pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
     Path::best().read_offsets(data, offsets, out);
+}
+
+/// Copies words past the caches, as many as there are in both: into memory that is too large to be read soon. What is
+/// there already is then not fetched first. [`settle`] has to follow.
+#[cfg(target_arch = "x86_64")]
+pub fn write_past(words: &[i32], out: &mut [i32]) {
+    use std::arch::x86_64::{_mm_loadu_si128, _mm_stream_si128};
+    let (words, out) = common(words, out);
+    // SAFETY: any four words are a vector.
+    let (start, middle, end) = unsafe { out.align_to_mut() };
+    let (first, rest) = words.split_at(start.len());
+    let (blocks, last) = rest.split_at(rest.len() - end.len());
+    start.copy_from_slice(first);
+    for (place, block) in middle.iter_mut().zip(blocks.chunks_exact(4)) {
+        // SAFETY: four words are read, and a vector is written to a place of its own that is aligned.
+        unsafe { _mm_stream_si128(place, _mm_loadu_si128(block.as_ptr().cast())) };
+    }
+    end.copy_from_slice(last);
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub fn write_past(words: &[i32], out: &mut [i32]) {
+    let (words, out) = common(words, out);
+    out.copy_from_slice(words);
+}
+
+fn common<'a>(words: &'a [i32], out: &'a mut [i32]) -> (&'a [i32], &'a mut [i32]) {
+    let len = words.len().min(out.len());
+    (&words[..len], &mut out[..len])
+}
+
+/// Has all that was written past the caches seen by other threads before anything that is written after this.
+#[allow(unused_unsafe, reason = "intrinsics without pointers are safe since Rust 1.87, and unsafe before")]
+pub fn settle() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this kind has it.
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
 }
 
 /// The texts of [`read_fixed`] one by one. Those that `data` lacks are empty.

@@ -237,6 +237,22 @@ fn nothing_is_read_beyond_a_column() {
 }
 
 #[test]
+fn words_written_past_the_caches_arrive_at_any_alignment_and_no_others() {
+    let words: Vec<i32> = (1..=40).collect();
+    for start in 0..9 {
+        for len in 0..=40 {
+            for room in [len, len + 3] {
+                let mut out = [-1; 64];
+                write_past(&words[..len], &mut out[start..start + room]);
+                settle();
+                assert!(out[..start].iter().chain(&out[start + len..]).all(|word| *word == -1));
+                assert_eq!(out[start..start + len], words[..len]);
+            }
+        }
+    }
+}
+
+#[test]
 fn texts_that_do_not_lie_in_the_data_are_empty() {
     for path in paths() {
         let mut out = [Reading::default(); 3];

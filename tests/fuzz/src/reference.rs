@@ -41,8 +41,16 @@ fn table() -> &'static [Brand] {
         .brands
 }
 
-/// What becomes of a number: the network it is taken for, or the name of the code it is refused with.
-pub fn judge(text: &[u8]) -> Result<&'static str, &'static str> {
+/// What is told of a good number.
+#[derive(Debug, PartialEq)]
+pub struct Good {
+    pub network: &'static str,
+    pub length: usize,
+    pub last4: String,
+}
+
+/// What becomes of a number: what is told of it, or the name of the code it is refused with.
+pub fn judge(text: &[u8]) -> Result<Good, &'static str> {
     let digits = digits(text)?;
     let (network, lengths, luhn_of_range) = network(&digits);
     if !lengths.contains(&digits.len()) {
@@ -52,7 +60,31 @@ pub fn judge(text: &[u8]) -> Result<&'static str, &'static str> {
     if luhn_of_range.unwrap_or(&brand.luhn) == "required" && !luhn(&digits) {
         return Err("luhn");
     }
-    Ok(network)
+    Ok(Good { network, length: digits.len(), last4: digits[digits.len() - 4..].to_owned() })
+}
+
+/// The same where a space or a hyphen is a foreign byte like any other.
+pub fn judge_without_separators(text: &[u8]) -> Result<Good, &'static str> {
+    match text.iter().position(|byte| !byte.is_ascii_digit()) {
+        // A twentieth digit is told before what stands behind it.
+        Some(place) if place < 20 => Err("charset"),
+        _ => judge(text),
+    }
+}
+
+/// The texts between each offset and the next, if none is below zero, below the one before, or beyond the data.
+pub fn column<'a>(data: &'a [u8], offsets: &[i64]) -> Option<Vec<&'a [u8]>> {
+    if offsets.is_empty() {
+        return None;
+    }
+    let mut texts = Vec::new();
+    for pair in offsets.windows(2) {
+        let start = usize::try_from(pair[0]).ok()?;
+        let end = usize::try_from(pair[1]).ok()?;
+        texts.push(data.get(start..end)?);
+    }
+    let last = usize::try_from(offsets[offsets.len() - 1]).ok()?;
+    (last <= data.len()).then_some(texts)
 }
 
 /// The digits of a text without its spaces and hyphens.
