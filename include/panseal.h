@@ -501,7 +501,7 @@ panseal_status panseal_holder_parse(const char *text,
 
 /* A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out.
  * At most PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not
- * Latin. */
+ * Latin, PANSEAL_E_MALFORMED where there is not one letter (also of nothing), or a card number. */
 PANSEAL_API
 panseal_status panseal_holder_text(const char *name,
                                    size_t name_len,
@@ -645,7 +645,8 @@ PANSEAL_API const char *panseal_table_date(void);
 
 /* ---- readers --------------------------------------------------------------------------------------------- */
 
-/* Room for the digits of panseal_chip_read, panseal_chip_record, panseal_iso8583_number and panseal_iso8583_track2. */
+/* Room for the digits of panseal_chip_read and panseal_chip_record. It is enough for panseal_iso8583_number, which needs
+ * PANSEAL_PAN_MAX, and panseal_iso8583_track2, which needs 37, too. */
 #define PANSEAL_CHIP_ROOM 38
 
 /* The field is text, two length digits first; otherwise it is packed. */
@@ -659,7 +660,7 @@ PANSEAL_API const char *panseal_table_date(void);
 typedef struct panseal_track {
     /* Set by PANSEAL_INIT. */
     uint32_t struct_size;
-    /* 1 or 2; 0 for a number without a track (EMV 5A). */
+    /* 1 or 2 (EMV 57 is track 2); 0 for a number without a track (EMV 5A alone). */
     int32_t format;
     /* 1..12, or 0 where the card tells no expiry. */
     int32_t expiry_month;
@@ -680,7 +681,8 @@ typedef struct panseal_track {
 } panseal_track;
 
 /* Takes a swipe apart: track 1 or 2 (ISO/IEC 7813), with sentinels or without, '=' or 'D' between the fields of track
- * 2, the LRC checked where there is one. Reads the first track of a text that has both. */
+ * 2, the LRC checked where there is one. Reads the first track of a text that has both. PANSEAL_E_UNSUPPORTED for a
+ * track 1 whose format code is another than B, that of banks: its layout is its owner's. */
 PANSEAL_API
 panseal_status panseal_track_parse(const char *text,
                                    size_t text_len,
@@ -722,6 +724,21 @@ panseal_status panseal_chip_record(const uint8_t *record,
                                    panseal_track *track,
                                    panseal_error *err);
 
+/* Reads EMV tag 5F30, the service code, 2 bytes: writes its 3 digits. PANSEAL_E_MALFORMED if it has another form. */
+PANSEAL_API
+panseal_status panseal_chip_service_code(const uint8_t *tag5f30,
+                                         size_t tag5f30_len,
+                                         char *out,
+                                         size_t cap,
+                                         size_t *len);
+
+/* Reads EMV tag 5F34, 1 byte: the sequence number that tells cards of one number apart, 0..99. PANSEAL_E_MALFORMED if it
+ * has another form. */
+PANSEAL_API
+panseal_status panseal_chip_sequence(const uint8_t *tag5f34,
+                                     size_t tag5f34_len,
+                                     int32_t *sequence);
+
 /* Where the value of a tag lies in BER-TLV data. PANSEAL_E_MISSING where the tag is not there. */
 PANSEAL_API
 panseal_status panseal_tlv_find(const uint8_t *data,
@@ -730,7 +747,8 @@ panseal_status panseal_tlv_find(const uint8_t *data,
                                 panseal_span *out,
                                 panseal_error *err);
 
-/* Field 2 of ISO 8583, the card number. The digits go to `out`; *end says where the next field begins. */
+/* Field 2 of ISO 8583, the card number. The digits go to `out`, which needs PANSEAL_PAN_MAX bytes; *end (may be NULL)
+ * says where the next field begins. */
 PANSEAL_API
 panseal_status panseal_iso8583_number(const uint8_t *field,
                                       size_t field_len,
@@ -750,8 +768,8 @@ panseal_status panseal_iso8583_expiry(const uint8_t *field,
                                       int32_t *year,
                                       panseal_error *err);
 
-/* Field 35 of ISO 8583, track 2. The characters go to `out`, into which the spans of `track` are offsets; track->end is
- * where the next field begins. */
+/* Field 35 of ISO 8583, track 2. The characters go to `out`, which needs 37 bytes, and into which the spans of `track` are
+ * offsets; track->end is where the next field begins. */
 PANSEAL_API
 panseal_status panseal_iso8583_track2(const uint8_t *field,
                                       size_t field_len,
@@ -776,6 +794,12 @@ panseal_status panseal_iso8583_track2(const uint8_t *field,
 /* Data of track 2, or of EMV tag 57 in hexadecimal. */
 #define PANSEAL_HIT_TRACK2 4
 
+/* The fewest places for hits that panseal_scanner_feed and panseal_scanner_finish take. */
+#define PANSEAL_SCANNER_HITS 128
+
+/* A handle on the scanning of a stream: a ticket, never to be dereferenced. */
+typedef struct panseal_scanner panseal_scanner;
+
 /* A card number that was found. */
 typedef struct panseal_hit {
     /* Offset of its first byte. */
@@ -796,7 +820,7 @@ typedef struct panseal_hit {
  *
  * Fills up to `cap` hits, in the order in which they stand; *count says how many. *next (may be NULL) is where to go on:
  * text_len at the end, else where the first hit begins that found no place. A text of any length is
- * taken; of one that is read in pieces, leave 256 bytes of overlap. */
+ * taken; one that comes in pieces is for panseal_scanner_feed. */
 PANSEAL_API
 panseal_status panseal_scan(const char *text,
                             size_t text_len,
@@ -805,6 +829,44 @@ panseal_status panseal_scan(const char *text,
                             size_t *count,
                             size_t *next,
                             panseal_error *err);
+
+/* Whether a text that is to be kept has a card number in it: *holds is 1 or 0. As panseal_scan, but it would rather say
+ * yes once too often: letters next to a number do not save it, and networks that are a guess count. A text of any length
+ * is taken. */
+PANSEAL_API
+panseal_status panseal_holds_card_number(const char *text,
+                                         size_t text_len,
+                                         int32_t *holds,
+                                         panseal_error *err);
+
+/* Begins to scan a stream that comes in pieces. What is found is what panseal_scan finds in all of it at once. */
+PANSEAL_API panseal_status panseal_scanner_open(panseal_scanner **out, panseal_error *err);
+
+/* Scans the next piece, of any length. Fills hits, `at` counted from the start of the stream; *count says how many. *used
+ * says how much of the text was taken: go on behind that until all of it is. The more places (`cap`, at least
+ * PANSEAL_SCANNER_HITS, else PANSEAL_E_ARGUMENT), the more is taken at once. Up to 1 KiB is held back for what follows,
+ * so a hit may come with a later piece. The hits must not overlap the text. One thread at a time is inside. */
+PANSEAL_API
+panseal_status panseal_scanner_feed(panseal_scanner *scanner,
+                                    const char *text,
+                                    size_t text_len,
+                                    panseal_hit *hits,
+                                    size_t cap,
+                                    size_t *count,
+                                    size_t *used,
+                                    panseal_error *err);
+
+/* Scans what was held back: the stream is over, and the handle is at the start of another one. `hits`, `cap` and `count`
+ * as for panseal_scanner_feed. */
+PANSEAL_API
+panseal_status panseal_scanner_finish(panseal_scanner *scanner,
+                                      panseal_hit *hits,
+                                      size_t cap,
+                                      size_t *count,
+                                      panseal_error *err);
+
+/* Closes a scanner and wipes what it held back. NULL is fine. */
+PANSEAL_API panseal_status panseal_scanner_close(panseal_scanner *scanner);
 
 /* ---- root keys ------------------------------------------------------------------------------------------- */
 

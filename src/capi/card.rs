@@ -295,7 +295,7 @@ pub unsafe extern "C" fn panseal_holder_parse(
 
 /// A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out.
 /// At most PANSEAL_HOLDER_MAX bytes: PANSEAL_E_TOO_LONG where it does not fit, PANSEAL_E_CHARSET where it is not
-/// Latin.
+/// Latin, PANSEAL_E_MALFORMED where there is not one letter (also of nothing), or a card number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_holder_text(
     name: *const c_char,

@@ -13,7 +13,7 @@ use std::ffi::c_char;
 pub struct panseal_track {
     /// Set by PANSEAL_INIT.
     pub struct_size: u32,
-    /// 1 or 2; 0 for a number without a track (EMV 5A).
+    /// 1 or 2 (EMV 57 is track 2); 0 for a number without a track (EMV 5A alone).
     pub format: i32,
     /// 1..12, or 0 where the card tells no expiry.
     pub expiry_month: i32,
@@ -37,7 +37,8 @@ pub struct panseal_track {
 unsafe impl Record for panseal_track {}
 
 /// Takes a swipe apart: track 1 or 2 (ISO/IEC 7813), with sentinels or without, '=' or 'D' between the fields of track
-/// 2, the LRC checked where there is one. Reads the first track of a text that has both.
+/// 2, the LRC checked where there is one. Reads the first track of a text that has both. PANSEAL_E_UNSUPPORTED for a
+/// track 1 whose format code is another than B, that of banks: its layout is its owner's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_track_parse(
     text: *const c_char,
@@ -124,7 +125,42 @@ pub unsafe extern "C" fn panseal_chip_record(
     unsafe { pass::call(err, work) }
 }
 
-/// Room for the digits of panseal_chip_read, panseal_chip_record, panseal_iso8583_number and panseal_iso8583_track2.
+/// Reads EMV tag 5F30, the service code, 2 bytes: writes its 3 digits. PANSEAL_E_MALFORMED if it has another form.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_chip_service_code(
+    tag5f30: *const u8,
+    tag5f30_len: usize,
+    out: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> panseal_status {
+    pass::bare_call(|| {
+        let out = unsafe { TextOut::new(out, cap, len) }?;
+        let tag = unsafe { pass::bytes(tag5f30.cast(), tag5f30_len) }?;
+        out.write(&emv::service_code(tag)?)
+    })
+}
+
+/// Reads EMV tag 5F34, 1 byte: the sequence number that tells cards of one number apart, 0..99. PANSEAL_E_MALFORMED if it
+/// has another form.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_chip_sequence(
+    tag5f34: *const u8,
+    tag5f34_len: usize,
+    sequence: *mut i32,
+) -> panseal_status {
+    pass::bare_call(|| {
+        if sequence.is_null() {
+            return Err(Code::Null.into());
+        }
+        let read = emv::sequence_number(unsafe { pass::bytes(tag5f34.cast(), tag5f34_len) }?)?;
+        unsafe { sequence.write_unaligned(read.into()) };
+        Ok(())
+    })
+}
+
+/// Room for the digits of panseal_chip_read and panseal_chip_record. It is enough for panseal_iso8583_number, which needs
+/// PANSEAL_PAN_MAX, and panseal_iso8583_track2, which needs 37, too.
 pub const PANSEAL_CHIP_ROOM: usize = 38;
 const _: () = assert!(PANSEAL_CHIP_ROOM == emv::ROOM && PANSEAL_CHIP_ROOM >= iso8583::TRACK2_ROOM);
 
@@ -154,7 +190,8 @@ pub const PANSEAL_ISO8583_TEXT: u32 = 0;
 /// The field is packed, its length in one packed byte.
 pub const PANSEAL_ISO8583_PACKED: u32 = 1;
 
-/// Field 2 of ISO 8583, the card number. The digits go to `out`; *end says where the next field begins.
+/// Field 2 of ISO 8583, the card number. The digits go to `out`, which needs PANSEAL_PAN_MAX bytes; *end (may be NULL)
+/// says where the next field begins.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_iso8583_number(
     field: *const u8,
@@ -208,8 +245,8 @@ pub unsafe extern "C" fn panseal_iso8583_expiry(
     unsafe { pass::call(err, work) }
 }
 
-/// Field 35 of ISO 8583, track 2. The characters go to `out`, into which the spans of `track` are offsets; track->end is
-/// where the next field begins.
+/// Field 35 of ISO 8583, track 2. The characters go to `out`, which needs 37 bytes, and into which the spans of `track` are
+/// offsets; track->end is where the next field begins.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_iso8583_track2(
     field: *const u8,
@@ -269,7 +306,8 @@ unsafe fn chip(
     let (expiry_month, expiry_year) = month_and_year(card.expiry);
     place.write(&panseal_track {
         struct_size: 0,
-        format: if card.service_code.is_some() { 2 } else { 0 },
+        // Behind the number of tag 57 stands a separator at least, behind that of tag 5A nothing.
+        format: if card.written > card.number.end() { 2 } else { 0 },
         expiry_month,
         expiry_year,
         number: span(card.number),

@@ -5,6 +5,7 @@
 //! word: its generation, whether it is open, and how many calls are inside. Closing marks it shut and never waits;
 //! whoever leaves last drops the object, and the slot begins a new generation.
 
+use crate::card::Scanner;
 use crate::error::{Code, Result};
 use crate::tokenizer::Tokenizer;
 use crate::vault::Vault;
@@ -32,6 +33,8 @@ const WORD_GENERATION_MAX: u64 = u64::MAX >> WORD_SHIFT;
 pub(super) enum Object {
     Vault(Vault),
     Tokenizer(Tokenizer),
+    /// Apart from the table, which has a place for it in every slot.
+    Scanner(Box<Mutex<Scanner>>),
 }
 
 impl Object {
@@ -39,6 +42,7 @@ impl Object {
         match self {
             Object::Vault(_) => VAULT,
             Object::Tokenizer(_) => TOKENIZER,
+            Object::Scanner(_) => SCANNER,
         }
     }
 }
@@ -47,6 +51,8 @@ impl Object {
 pub(super) const VAULT: usize = 1;
 /// The kind of a tokenizer's ticket.
 pub(super) const TOKENIZER: usize = 2;
+/// The kind of a scanner's ticket.
+pub(super) const SCANNER: usize = 3;
 
 struct Slot {
     word: AtomicU64,

@@ -507,7 +507,7 @@ fn with_tokenizer(
 ) -> Result<()> {
     ticket::with(tokenizer, ticket::TOKENIZER, |object| match object {
         Object::Tokenizer(tokenizer) => work(tokenizer),
-        Object::Vault(_) => Err(Code::Handle.into()),
+        _ => Err(Code::Handle.into()),
     })
 }
 

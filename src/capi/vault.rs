@@ -206,7 +206,7 @@ pub unsafe extern "C" fn panseal_vault_deactivate(
 fn with_vault(vault: *mut panseal_vault, work: impl FnOnce(&Vault) -> Result<()>) -> Result<()> {
     ticket::with(vault, ticket::VAULT, |object| match object {
         Object::Vault(vault) => work(vault),
-        Object::Tokenizer(_) => Err(Code::Handle.into()),
+        _ => Err(Code::Handle.into()),
     })
 }
 

@@ -688,6 +688,9 @@ impl Default for Scanner {
 }
 
 impl Scanner {
+    /// The most bytes that are held back. Hits that are told while a chunk is fed begin in these or in the chunk.
+    pub const HELD_MAX: usize = ROOM;
+
     /// A scanner at the start of a stream.
     pub fn new() -> Scanner {
         Scanner { held: Zeroizing::new([0; ROOM]), len: 0, at: 0, base: 0 }

@@ -258,6 +258,36 @@ static panseal_status run_tokenizer_refresh(struct call *c)
     return panseal_tokenizer_refresh(c->tokenizer, c->changed, c->err);
 }
 
+static panseal_status run_chip_service_code(struct call *c)
+{
+    return panseal_chip_service_code(raw(c->text), c->text.len, c->out, c->cap, c->len);
+}
+
+static panseal_status run_chip_sequence(struct call *c)
+{
+    return panseal_chip_sequence(raw(c->text), c->text.len, c->month);
+}
+
+static panseal_status run_holds_number(struct call *c)
+{
+    return panseal_holds_card_number(c->text.ptr, c->text.len, c->month, c->err);
+}
+
+static panseal_status run_scanner_feed(struct call *c)
+{
+    return panseal_scanner_feed(c->scanner, c->text.ptr, c->text.len, c->hits, c->hits_cap, c->len, c->end, c->err);
+}
+
+static panseal_status run_scanner_finish(struct call *c)
+{
+    return panseal_scanner_finish(c->scanner, c->hits, c->hits_cap, c->len, c->err);
+}
+
+static panseal_status run_scanner_close(struct call *c)
+{
+    return panseal_scanner_close(c->scanner);
+}
+
 const struct function card_check = {"panseal_card_check", run_card_check};
 const struct function card_mask = {"panseal_card_mask", run_card_mask};
 const struct function root_create = {"panseal_root_create", run_root_create};
@@ -303,12 +333,19 @@ const struct function tokenizer_free_slot = {"panseal_tokenizer_free_slot", run_
 const struct function tokenizer_change_root = {"panseal_tokenizer_change_root", run_tokenizer_change_root};
 const struct function tokenizer_status = {"panseal_tokenizer_status", run_tokenizer_status};
 const struct function tokenizer_refresh = {"panseal_tokenizer_refresh", run_tokenizer_refresh};
+const struct function chip_service_code = {"panseal_chip_service_code", run_chip_service_code};
+const struct function chip_sequence = {"panseal_chip_sequence", run_chip_sequence};
+const struct function holds_number = {"panseal_holds_card_number", run_holds_number};
+const struct function scanner_feed = {"panseal_scanner_feed", run_scanner_feed};
+const struct function scanner_finish = {"panseal_scanner_finish", run_scanner_finish};
+const struct function scanner_close = {"panseal_scanner_close", run_scanner_close};
 
 static int reports(const struct call *c)
 {
-    static const struct function *const bare[] = {&card_mask,   &vault_close, &card_group,  &card_truncate, &expiry_parse,
-                                                  &expiry_text, &holder_text, &bcd_unpack,  &classify,
-                                                  &tokenizer_close};
+    static const struct function *const bare[] = {&card_mask,   &vault_close, &card_group,  &card_truncate,
+                                                  &expiry_parse, &expiry_text, &holder_text, &bcd_unpack,
+                                                  &chip_service_code, &chip_sequence, &scanner_close,
+                                                  &classify, &tokenizer_close};
     for (size_t i = 0; i < sizeof bare / sizeof *bare; ++i) {
         if (c->function == bare[i]) {
             return 0;
@@ -419,6 +456,9 @@ static const char *halves(void)
     return uri;
 }
 
+/* Open as long as the row. */
+static panseal_scanner *row_scanner;
+
 /* What the functions read that are about one format each. */
 static void begin_format(struct call *c)
 {
@@ -486,8 +526,16 @@ static void begin_format(struct call *c)
         unlink(path_of(path, "half.2"));
         c->literal = root_of("cards.root");
         c->second_literal = halves();
-    } else if (f == &scan_text) {
+    } else if (f == &chip_service_code) {
+        c->text = GIVEN("\x02\x01");
+    } else if (f == &chip_sequence) {
+        c->text = GIVEN("\x42");
+    } else if (f == &scan_text || f == &holds_number || f == &scanner_feed || f == &scanner_finish || f == &scanner_close) {
         c->text = GIVEN("paid with " NUMBER ", then with 5555 5555 5555 4444.");
+        if (panseal_scanner_open(&c->scanner, NULL) != PANSEAL_OK) {
+            die("no scanner");
+        }
+        row_scanner = c->scanner;
     }
 }
 
@@ -499,6 +547,8 @@ struct call *begin(const struct function *function)
         free(c->blocks[i]);
     }
     memset(c, 0, sizeof *c);
+    (void)panseal_scanner_close(row_scanner);
+    row_scanner = NULL;
     c->function = function;
 
     PANSEAL_INIT(c->in.card);

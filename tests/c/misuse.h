@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 16, ROWS = 3, HITS = 4, STRIDE = 19, EPOCHS = 2 };
+enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 16, ROWS = 3, HITS = PANSEAL_SCANNER_HITS, STRIDE = 19, EPOCHS = 2 };
 
 #define NUMBER "4242424242424242"
 
@@ -91,6 +91,7 @@ struct call {
     const struct function *function;
     panseal_vault *vault;
     panseal_tokenizer *tokenizer;
+    panseal_scanner *scanner;
     panseal_card *card;
     panseal_tokenize_options *options;
     panseal_open_options *how;
@@ -158,7 +159,8 @@ extern const struct function card_check, card_mask, root_create, vault_open, vau
     chip_record, tlv_find, iso8583_number, iso8583_expiry, iso8583_track2, scan_text, root_split, classify,
     tokenizer_open, tokenizer_close, tokenizer_tokenize, tokenizer_detokenize, tokenizer_tokenize_many,
     tokenizer_detokenize_many, tokenizer_candidates, tokenizer_retokenize, tokenizer_rotate, tokenizer_destroy,
-    tokenizer_free_slot, tokenizer_change_root, tokenizer_status, tokenizer_refresh;
+    tokenizer_free_slot, tokenizer_change_root, tokenizer_status, tokenizer_refresh,
+    chip_service_code, chip_sequence, holds_number, scanner_feed, scanner_finish, scanner_close;
 
 /* One row: a function, the code it must answer, and what makes the call wrong. The code of the row is its name. */
 #define ROW(function, expected, ...) \

@@ -27,6 +27,7 @@ static const struct writer writers[] = {
     {&tokenizer_detokenize, 16, 16, PANSEAL_E_NULL},
     {&tokenizer_retokenize, 16, 16, PANSEAL_E_NULL},
     {&tokenizer_candidates, 32, 32, PANSEAL_E_MISSING},
+    {&chip_service_code, 3, 3, PANSEAL_E_MALFORMED},
 };
 
 static void rows_of_writer(const struct writer *w)
@@ -173,6 +174,29 @@ static void null_rows(void)
     ROW(scan_text, PANSEAL_OK, c->end = NULL);
     ROW(scan_text, PANSEAL_OK, c->text.ptr = NULL; c->text.len = 0);
     ROW(scan_text, PANSEAL_OK, c->hits = NULL; c->hits_cap = 0);
+    ROW(chip_sequence, PANSEAL_E_NULL, c->month = NULL);
+    ROW(chip_sequence, PANSEAL_E_MALFORMED, c->text.ptr = NULL);
+    ROW(holds_number, PANSEAL_E_NULL, c->month = NULL);
+    ROW(holds_number, PANSEAL_E_NULL, c->text.ptr = NULL);
+    ROW(holds_number, PANSEAL_OK, c->text.ptr = NULL; c->text.len = 0);
+    ROW(holds_number, PANSEAL_E_ARGUMENT, c->text.len = SIZE_MAX / 2 + 1);
+    ROW(holds_number, PANSEAL_OK, c->err = NULL);
+    ROW(scanner_feed, PANSEAL_E_NULL, c->text.ptr = NULL);
+    ROW(scanner_feed, PANSEAL_E_NULL, c->hits = NULL);
+    ROW(scanner_feed, PANSEAL_E_NULL, c->len = NULL);
+    ROW(scanner_feed, PANSEAL_E_NULL, c->end = NULL);
+    ROW(scanner_feed, PANSEAL_E_ARGUMENT, c->hits_cap = PANSEAL_SCANNER_HITS - 1);
+    ROW(scanner_feed, PANSEAL_E_ARGUMENT, c->hits_cap = 0);
+    ROW(scanner_feed, PANSEAL_E_ARGUMENT, c->text.len = SIZE_MAX / 2 + 1);
+    ROW(scanner_feed, PANSEAL_OK, c->hits_cap = SIZE_MAX);
+    ROW(scanner_feed, PANSEAL_OK, c->text.ptr = NULL; c->text.len = 0);
+    ROW(scanner_feed, PANSEAL_OK, c->err = NULL);
+    ROW(scanner_finish, PANSEAL_OK, c->err = NULL);
+    ROW(scanner_finish, PANSEAL_E_NULL, c->hits = NULL);
+    ROW(scanner_finish, PANSEAL_E_NULL, c->len = NULL);
+    ROW(scanner_finish, PANSEAL_E_ARGUMENT, c->hits_cap = PANSEAL_SCANNER_HITS - 1);
+    HOLDS(panseal_scanner_open(NULL, NULL) == PANSEAL_E_NULL);
+    HOLDS(panseal_scanner_close(NULL) == PANSEAL_OK);
 
     for (size_t k = 0; k < sizeof readers / sizeof *readers; ++k) {
         ROW(*readers[k], PANSEAL_OK, c->err = NULL);
@@ -271,6 +295,71 @@ static void value_rows(void)
 
 /* ---- scanning ---- */
 
+/* A handle that is none, or not of a scanner. */
+static void no_scanner(const char *name, panseal_scanner *scanner, panseal_status closing)
+{
+    struct call *c = begin(&scanner_feed);
+    c->scanner = scanner;
+    end(c, name, PANSEAL_E_HANDLE);
+    c = begin(&scanner_finish);
+    c->scanner = scanner;
+    end(c, name, PANSEAL_E_HANDLE);
+    c = begin(&scanner_close);
+    c->scanner = scanner;
+    end(c, name, closing);
+}
+
+static void stream_rows(void)
+{
+    static const char full[] = NUMBER "," NUMBER "," NUMBER "," NUMBER;
+    static panseal_hit hits[PANSEAL_SCANNER_HITS];
+    panseal_scanner *scanner = NULL, *other;
+    struct call *c = begin(&scanner_feed);
+    size_t count = 0, used = 0, found = 0, fed = 0;
+    panseal_text text;
+
+    /* All is held back until the end. */
+    end(c, "a piece", PANSEAL_OK);
+    HOLDS(c->to.len == 0 && c->to.end == c->text.len && (unsigned char)c->to.hits[0].masked[0] == PATTERN);
+    HOLDS(panseal_scanner_finish(c->scanner, hits, PANSEAL_SCANNER_HITS, &count, NULL) == PANSEAL_OK && count == 2);
+    HOLDS(hits[0].at == 10 && hits[0].len == 16 && strcmp(hits[1].masked, "555555******4444") == 0);
+    HOLDS(panseal_scanner_finish(c->scanner, hits, PANSEAL_SCANNER_HITS, &count, NULL) == PANSEAL_OK && count == 0);
+
+    /* As many numbers as there can be in a piece that is larger than what is taken at once. */
+    HOLDS(panseal_scanner_open(&scanner, NULL) == PANSEAL_OK);
+    for (int round = 0; round < 500; ++round) {
+        text.ptr = full;
+        text.len = sizeof full;
+        while (text.len > 0) {
+            if (panseal_scanner_feed(scanner, text.ptr, text.len, hits, PANSEAL_SCANNER_HITS, &count, &used, NULL)
+                != PANSEAL_OK || count > PANSEAL_SCANNER_HITS || used == 0 || used > text.len) {
+                holds("a piece is taken", 0);
+                break;
+            }
+            for (size_t i = 0; i < count; ++i, ++found) {
+                fed += hits[i].at != found / 4 * sizeof full + found % 4 * 17;
+            }
+            text.ptr += used;
+            text.len -= used;
+        }
+    }
+    HOLDS(panseal_scanner_finish(scanner, hits, PANSEAL_SCANNER_HITS, &count, NULL) == PANSEAL_OK);
+    HOLDS(found + count == 2000 && fed == 0);
+    HOLDS(panseal_scanner_close(scanner) == PANSEAL_OK);
+
+    no_scanner("the scanner is NULL", NULL, PANSEAL_OK);
+    no_scanner("the scanner is closed", scanner, PANSEAL_E_HANDLE);
+    no_scanner("the scanner is a vault", (panseal_scanner *)(void *)good_vault, PANSEAL_E_HANDLE);
+    HOLDS(panseal_scanner_open(&other, NULL) == PANSEAL_OK && other != scanner);
+    no_scanner("the scanner is closed and its place taken", scanner, PANSEAL_E_HANDLE);
+    {
+        struct call *lookup = begin(&vault_lookup);
+        lookup->vault = (panseal_vault *)(void *)other;
+        end(lookup, "the vault is a scanner", PANSEAL_E_HANDLE);
+    }
+    HOLDS(panseal_scanner_close(other) == PANSEAL_OK);
+}
+
 static void scan_rows(void)
 {
     struct call *c = begin(&scan_text);
@@ -289,6 +378,18 @@ static void scan_rows(void)
     }
     ROW(scan_text, PANSEAL_OK, c->hits_cap = SIZE_MAX);
     ROW(scan_text, PANSEAL_OK, c->hits_cap = SIZE_MAX / sizeof(panseal_hit));
+
+    c = begin(&chip_sequence);
+    end(c, "a sequence number", PANSEAL_OK);
+    HOLDS(c->to.month == 42);
+    c = begin(&holds_number);
+    end(c, "a text with a number", PANSEAL_OK);
+    HOLDS(c->to.month == 1);
+    c = begin(&holds_number);
+    c->text = filled(c, 'x', 64);
+    end(c, "a text without a number", PANSEAL_OK);
+    HOLDS(c->to.month == 0);
+    stream_rows();
     ROW(scan_text, PANSEAL_OK, c->len = (size_t *)(void *)((char *)block(c, sizeof(size_t) + 1) + 1));
     ROW(scan_text, PANSEAL_OK, c->end = (size_t *)(void *)((char *)block(c, sizeof(size_t) + 1) + 1));
     ROW(scan_text, PANSEAL_OK, c->hits = (panseal_hit *)(void *)((char *)block(c, 2 * sizeof(panseal_hit) + 3) + 3));
@@ -326,6 +427,9 @@ void format_rows(void)
     STRUCT(iso8583_track2, track, OUTPUT);
     STRUCT(iso8583_track2, err, ERROR);
     STRUCT(scan_text, err, ERROR);
+    STRUCT(holds_number, err, ERROR);
+    STRUCT(scanner_feed, err, ERROR);
+    STRUCT(scanner_finish, err, ERROR);
 
     /* Places for single values may lie anywhere, too. */
     ROW(expiry_parse, PANSEAL_OK, c->month = (int32_t *)(void *)((char *)block(c, 5) + 1));
@@ -620,6 +724,10 @@ void garbage_rows(void)
     endure(&scan_text, "random bytes", 0, random_bytes);
     endure(&scan_text, "random words", 0, random_words);
     endure(&scan_text, "changed bytes", 0, spoilt);
+    endure(&scanner_feed, "random words", 0, random_words);
+    endure(&holds_number, "random words", 0, random_words);
+    endure(&chip_service_code, "random bytes", 0, random_bytes);
+    endure(&chip_sequence, "random bytes", 0, random_bytes);
     for (int byte = 0; byte < 256; ++byte) {
         HOLDS(panseal_aid_network(&(uint8_t){(uint8_t)byte}, 1) == 0);
     }

@@ -379,6 +379,35 @@ static void scan(void)
     }
 }
 
+/* Each number in two pieces, the second time with the scanner closed while it holds one back. */
+static void stream(void)
+{
+    static panseal_hit hits[PANSEAL_SCANNER_HITS];
+    panseal_scanner *scanner;
+    size_t count, used;
+    int32_t holds;
+    must(panseal_scanner_open(&scanner, &err), PANSEAL_OK, "scanner");
+    for (int i = 0; i < NUMBERS; ++i) {
+        const char *bytes = secrets.number[i].bytes;
+        size_t len = secrets.number[i].len;
+        must(panseal_holds_card_number(bytes, len, &holds, &err), PANSEAL_OK, "holds a number");
+        for (int round = 0; round < 2; ++round) {
+            must(panseal_scanner_feed(scanner, " ", 1, hits, PANSEAL_SCANNER_HITS, &count, &used, &err), PANSEAL_OK,
+                 "feed a space");
+            must(panseal_scanner_feed(scanner, bytes, 9, hits, PANSEAL_SCANNER_HITS, &count, &used, &err), PANSEAL_OK,
+                 "feed a piece");
+            must(panseal_scanner_feed(scanner, bytes + 9, len - 9, hits, PANSEAL_SCANNER_HITS, &count, &used, &err),
+                 PANSEAL_OK, "feed the rest");
+            if (round == 0) {
+                must(panseal_scanner_finish(scanner, hits, PANSEAL_SCANNER_HITS, &count, &err), PANSEAL_OK, "finish");
+            }
+        }
+        must(panseal_scanner_close(scanner), PANSEAL_OK, "close the scanner");
+        must(panseal_scanner_open(&scanner, &err), PANSEAL_OK, "scanner");
+    }
+    must(panseal_scanner_close(scanner), PANSEAL_OK, "close the scanner");
+}
+
 static void tokenize_with(panseal_vault *with)
 {
     panseal_instrument made;
@@ -710,6 +739,7 @@ static const struct path {
     {"chip", chip, 0},
     {"messages", messages, 0},
     {"scan", scan, 0},
+    {"stream", stream, 0},
     {"tokenize", tokenize, 1},
     {"tokenize-hundred", tokenize_hundred, 1},
     {"tokenize-refused", tokenize_refused, 1},
