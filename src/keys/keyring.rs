@@ -34,6 +34,15 @@ struct Latest {
     prepared: Arc<KeySlot>,
 }
 
+impl Latest {
+    fn is_of(&self, merchant: &str) -> bool {
+        // Empty texts point nowhere, and a comparison that loads nothing from there takes the processor as long as half
+        // a fingerprint.
+        let both_empty = merchant.is_empty() && self.merchant.is_empty();
+        both_empty || *self.merchant == *merchant
+    }
+}
+
 /// The unwrapped keys of one vault or keyring file. Any thread may use it at any time.
 pub struct Keyring {
     version: i64,
@@ -142,7 +151,7 @@ impl Keyring {
             mac(prepared, [pan.digits(), &[]])
         };
         match &*index.latest.load() {
-            Some(latest) if *latest.merchant == *merchant => Ok(latest.prepared.with(print)??),
+            Some(latest) if latest.is_of(merchant) => Ok(latest.prepared.with(print)??),
             _ => Ok(self.fingerprint_key(index, merchant)?.with(print)??),
         }
     }
