@@ -182,13 +182,19 @@ fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Code::Internal.into()))
 }
 
+/// Whether a key is taken. A constraint of another kind is not mended by another attempt.
+fn is_taken(extended_code: i32) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE};
+    [SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE].contains(&extended_code)
+}
+
 fn failed(error: rusqlite::Error) -> Error {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => {
             let code = match failure.code {
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Code::Busy,
                 ErrorCode::NotADatabase => Code::NotAVault,
-                ErrorCode::ConstraintViolation => return super::again(),
+                ErrorCode::ConstraintViolation if is_taken(failure.extended_code) => return super::again(),
                 _ => Code::Store,
             };
             Error::system(code, failure.extended_code)

@@ -54,6 +54,7 @@ impl Place {
         if pragma(connection, "application_id")? != APPLICATION_ID {
             return Err(Code::NotAVault.into());
         }
+        schema::refuse_newer(connection)?;
         self.set_up(connection, busy_timeout)?;
         schema::migrate(connection)?;
         Ok(opened)

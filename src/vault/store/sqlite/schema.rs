@@ -73,8 +73,8 @@ const FROM_1: &str = "
         merchant text not null, id blob not null, at integer not null, actor text not null, action text not null,
         token text not null, reason text not null, primary key (merchant, id)) strict, without rowid;
     insert into audit
-        select merchant, unhex(printf('%012x', at * 1000)) || substr(id, 7), at, actor, action, token, reason
-        from old_audit;
+        select merchant, cast(unhex(printf('%012x', at * 1000)) || substr(id, 7) as blob), at, actor, action, token,
+            reason from old_audit;
     drop table old_instrument;
     drop table old_audit;
     update fence set version = version + 1;
@@ -87,6 +87,11 @@ const STEPS: [&str; VERSION as usize - 1] = [FROM_1];
 pub fn make(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     connection.execute_batch(TABLES).map_err(failed)
+}
+
+/// `SchemaNewer` where the tables are ahead of this version. Changes nothing.
+pub fn refuse_newer(connection: &Connection) -> Result<()> {
+    if pragma(connection, "user_version")? > VERSION { Err(Code::SchemaNewer.into()) } else { Ok(()) }
 }
 
 /// Brings the tables up to this version, a step a transaction. `SchemaNewer` where they are ahead of it.
