@@ -210,7 +210,7 @@ impl Vault {
     fn forget_keys(&self) -> Result<usize> {
         self.work(|_, now| {
             let mut forgotten = 0;
-            self.shared.store.write(&mut |rows| {
+            self.write_again(&mut |rows| {
                 forgotten = rows.forget_keys(now - REMEMBERED, PAGE)?;
                 Ok(())
             })?;

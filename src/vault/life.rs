@@ -120,17 +120,24 @@ impl Vault {
     /// they have loaded; the next time that they load them they need the new root key at their place.
     pub fn change_root(&self, to: &Root) -> Result<()> {
         self.ask("change_root", 0)?;
-        let mut root = self.shared.root.lock().unwrap_or_else(PoisonError::into_inner);
-        let (from, into) = (root.fetch()?, to.fetch()?);
-        self.work(|keyring, now| {
+        let next = |root: Option<Root>| {
+            *self.shared.next_root.lock().unwrap_or_else(PoisonError::into_inner) = root;
+        };
+        // Its lock is not held: who finds the keys changed meanwhile loads them with it.
+        let (from, into) = (self.shared.root().fetch()?, to.fetch()?);
+        next(Some(to.clone()));
+        let changed = self.work(|keyring, now| {
             self.write(keyring, &self.line(now, "change_root", "")?, &mut |rows| {
                 let mut keys = rows.keys()?;
                 epochs::rewrap(&mut keys, &from, &into, &rows.fence()?.vault)?;
                 rows.put_keys(&keys)
             })
-        })?;
-        *root = to.clone();
-        Ok(())
+        });
+        if changed.is_ok() {
+            *self.shared.root.lock().unwrap_or_else(PoisonError::into_inner) = to.clone();
+        }
+        next(None);
+        changed
     }
 
     /// Raises the fence and changes the keys in one transaction, and loads them.
@@ -159,8 +166,7 @@ impl Vault {
                 (written, _) => written.map(Ok),
             }
         })??;
-        let stale = self.shared.keyring.load_full();
-        self.shared.reload(&stale, Error::from(Code::Epoch))
+        self.work(|_, _| self.shared.reload(&self.shared.keyring.load_full(), Error::from(Code::Epoch)))
     }
 
     fn check_retired(&self, epoch: u32) -> Result<()> {
@@ -176,8 +182,7 @@ impl Vault {
     }
 
     fn read(&self, work: &mut dyn FnMut(&dyn Rows) -> Result<()>) -> Result<()> {
-        let _no_fork = super::fork::enter();
-        self.shared.store.read(work)
+        self.work(|_, _| self.shared.store.read(work))
     }
 
     fn rows_in_all(&self) -> Result<u64> {
@@ -208,7 +213,7 @@ impl Vault {
             page.last = found.last().filter(|_| found.len() == BATCH);
             let resealed = found.reseal(keyring)?;
             if !resealed.is_empty() {
-                self.shared.store.write(&mut |rows| {
+                self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
                     page.sealed = 0;
                     for row in &resealed {
@@ -238,7 +243,7 @@ impl Vault {
             let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
             if !cards.is_empty() {
                 let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
-                self.shared.store.write(&mut |rows| {
+                self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
                     // One that is gone by now must not get a fingerprint that leads nowhere.
                     let there = rows.lock_cards(&ids)?;
@@ -263,7 +268,7 @@ impl Vault {
             loop {
                 let removed = self.work(|_, _| {
                     let mut removed = 0;
-                    self.shared.store.write(&mut |rows| {
+                    self.write_again(&mut |rows| {
                         removed = rows.delete_prints(key.id, BATCH)?;
                         Ok(())
                     })?;

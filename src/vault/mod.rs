@@ -42,7 +42,7 @@ pub const ID_MAX: usize = 64;
 /// The longest reason for a detokenization, in bytes of UTF-8.
 pub const REASON_MAX: usize = 256;
 
-/// How often a verb starts over because the vault's keys changed under it.
+/// How often a verb starts over with keys that were loaded again and are the same.
 const ATTEMPTS: u32 = 8;
 /// The longest pause before a transaction is run once more.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -102,6 +102,8 @@ pub struct Vault {
 struct Shared {
     store: Arc<dyn Store>,
     root: Mutex<Root>,
+    /// The one that is taking its place at this moment.
+    next_root: Mutex<Option<Root>>,
     /// Without a lock, so that no thread can hold one across a fork.
     keyring: ArcSwap<Keyring>,
     loading: Mutex<()>,
@@ -125,13 +127,23 @@ impl Vault {
         let root = options.root.clone();
         root.fetch()?;
         let _no_fork = fork::enter();
-        let store = open_store(options, &root)?;
-        let keyring = load_keyring(&*store, &root, options.min_generation)?;
+        let mut pauses = Pauses::until(options.busy_timeout);
+        let (store, keyring) = loop {
+            let opened = open_store(options, &root).and_then(|store| {
+                let keyring = load_keyring(&*store, &root, options.min_generation)?;
+                Ok((store, keyring))
+            });
+            match opened {
+                Err(error) if is_again(&error) => pauses.pause()?,
+                other => break other?,
+            }
+        };
         fork::watch(Arc::downgrade(&store))?;
         Ok(Vault {
             shared: Arc::new(Shared {
                 store,
                 root: Mutex::new(root),
+                next_root: Mutex::default(),
                 keyring: ArcSwap::from_pointee(keyring),
                 loading: Mutex::new(()),
                 guard: ArcSwapOption::empty(),
@@ -168,17 +180,28 @@ impl Vault {
     fn work<T>(&self, mut verb: impl FnMut(&Arc<Keyring>, i64) -> Result<T>) -> Result<T> {
         let _no_fork = fork::enter();
         let mut pauses = Pauses::until(self.shared.busy_timeout);
-        let mut stale = 0;
+        let mut fruitless = 0;
         loop {
             let keyring = self.shared.keyring.load_full();
             match verb(&keyring, now()) {
                 Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => {
-                    stale += 1;
-                    if stale > ATTEMPTS {
+                    match self.shared.reload(&keyring, error) {
+                        Err(error) if is_again(&error) => {
+                            pauses.pause()?;
+                            continue;
+                        }
+                        other => other?,
+                    }
+                    if self.shared.keyring.load().version() > keyring.version() {
+                        // Keys that change as fast as they are loaded are no fault of any row.
+                        pauses.check()?;
+                        continue;
+                    }
+                    fruitless += 1;
+                    if fruitless > ATTEMPTS {
                         // The keys are the vault's newest and still do not know the epoch: the row was changed.
                         return Err(if error.code() == Code::Epoch { Code::Tampered.into() } else { error });
                     }
-                    self.shared.reload(&keyring, error)?;
                 }
                 Err(error) if is_again(&error) => pauses.pause()?,
                 other => return other,
@@ -205,13 +228,17 @@ impl Vault {
 
     /// Commits; where the connection is lost over it, finds out by the audit line `mark` whether that was done, and runs
     /// the same transaction again if not. It cannot be done twice: the line is there once.
+    ///
+    /// The lost one may still be running when it is run again. What it holds is waited for, so a refusal that it has
+    /// caused itself (what was deleted is gone, what was made is there) comes when its line is there too.
     fn commit(&self, mark: &Id, transact: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let mut pauses = Pauses::until(self.shared.busy_timeout);
         let mut in_doubt = None;
         loop {
-            match transact() {
+            let outcome = transact();
+            match outcome {
                 Err(error) if is_in_doubt(&error) => in_doubt = Some(error),
-                Err(error) if is_again(&error) && in_doubt.is_some() => {}
+                Err(_) if in_doubt.is_some() => {}
                 other => return other,
             }
             let mut there = false;
@@ -219,11 +246,22 @@ impl Vault {
                 there = rows.has_audit(&self.merchant, mark)?;
                 Ok(())
             });
-            if asked.is_ok() && there {
-                return Ok(());
+            match outcome {
+                _ if asked.is_ok() && there => return Ok(()),
+                Err(refused) if asked.is_ok() && !matches!(refused.code(), Code::Busy | Code::Store) => {
+                    return outcome;
+                }
+                _ => {}
             }
             pauses.pause().map_err(|busy| in_doubt.unwrap_or(busy))?;
         }
+    }
+
+    /// A transaction without a line in the audit trail, for what can be done twice: where the connection is lost over
+    /// its commit it is to be run once more.
+    fn write_again(&self, work: Work<'_>) -> Result<()> {
+        let written = self.shared.store.write(work);
+        written.map_err(|error| if is_in_doubt(&error) { again() } else { error })
     }
 
     fn line(&self, at: i64, action: &str, token: &str) -> Result<AuditRow> {
@@ -251,12 +289,24 @@ impl Shared {
         self.root.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// With the root key, or with the one that has taken its place by the time that the other one does not fit.
+    fn load(&self, at_least: i64) -> Result<Keyring> {
+        let with = |root: Root| load_keyring(&*self.store, &root, at_least);
+        let refused = match with(self.root()) {
+            Err(error) if error.code() == Code::RootKey => error,
+            other => return other,
+        };
+        let next = self.next_root.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fitting = next.into_iter().chain([self.root()]).map(with).find(Result::is_ok);
+        fitting.unwrap_or(Err(refused))
+    }
+
     /// Loads the keyring again, unless another thread has done so since `stale` was taken.
     fn reload(&self, stale: &Arc<Keyring>, why: Error) -> Result<()> {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&self.keyring.load(), stale) {
             let at_least = self.min_generation.max(stale.version());
-            let fresh = load_keyring(&*self.store, &self.root(), at_least);
+            let fresh = self.load(at_least);
             // In a forked child a root key that is out of reach has its own answer.
             self.keyring.store(Arc::new(fresh.map_err(|error| match (why.code(), error.code()) {
                 (Code::Fork, Code::RootKey) => why,
@@ -279,10 +329,13 @@ impl Pauses {
     }
 
     /// `Busy` where there is no time left.
+    fn check(&self) -> Result<()> {
+        if Instant::now() >= self.deadline { Err(Code::Busy.into()) } else { Ok(()) }
+    }
+
+    /// [`Pauses::check`], and a pause.
     fn pause(&mut self) -> Result<()> {
-        if Instant::now() >= self.deadline {
-            return Err(Code::Busy.into());
-        }
+        self.check()?;
         // Writers that were in each other's way are not to meet again.
         let mut byte = [0];
         getrandom::fill(&mut byte).map_err(|_| Code::Internal)?;

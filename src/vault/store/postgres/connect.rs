@@ -106,7 +106,8 @@ fn complete(config: &mut Config, patience: Duration) -> Result<()> {
 }
 
 /// An acknowledged row is on disk, there and where the server's own setting says so on its standbys: the setting is
-/// only ever made stricter. No wait for a lock is longer than `patience` (0 would mean for ever), and a transaction
+/// only ever made stricter. So is the isolation level: who has waited for a card's lock must see what its holder did,
+/// or be told to begin again, and 'repeatable read' does neither. No wait for a lock is longer than `patience` (0 would mean for ever), and a transaction
 /// whose client went silent does not hold its locks for long.
 fn session_settings(patience: Duration) -> String {
     let lock = patience.as_millis().clamp(1, i32::MAX as u128);
@@ -114,6 +115,8 @@ fn session_settings(patience: Duration) -> String {
     format!(
         "select set_config('synchronous_commit', 'on', false) \
              where current_setting('synchronous_commit') not in ('on', 'remote_apply'); \
+         select set_config('default_transaction_isolation', 'serializable', false) \
+             where current_setting('default_transaction_isolation') = 'repeatable read'; \
          set lock_timeout = {lock}; set statement_timeout = {statement}; \
          set idle_in_transaction_session_timeout = {}; set client_min_messages = warning",
         SLOW.as_millis()

@@ -19,8 +19,10 @@ pub struct Session {
 impl Session {
     /// Over a new connection.
     pub fn new(mut client: Client) -> Result<Session> {
-        client.batch_execute("set search_path to panseal").map_err(fault::failed)?;
-        Ok(Session { client, statements: HashMap::new(), broken: false })
+        let set = client.batch_execute("set search_path to panseal");
+        let mut session = Session { client, statements: HashMap::new(), broken: false };
+        set.map_err(|error| session.failed(error))?;
+        Ok(session)
     }
 
     /// Whether it is of no use any more.
