@@ -1,0 +1,67 @@
+//! What the vault costs beside raw inserts and selects of the same rows: `cargo run --release -- [sqlite|postgres]`,
+//! and `-- scale 5000000` for a large vault. `+word` picks the lines with that word.
+//!
+//! Both sides of a line work in one run, by turns, on tables that the library has made, with the settings that it makes.
+//! The raw side has its rows ready and its statements prepared; what it writes is as long and as random as what the
+//! vault writes.
+
+mod cards;
+mod measure;
+mod on_postgres;
+mod on_sqlite;
+mod raw_postgres;
+mod raw_sqlite;
+mod row;
+mod scale;
+#[allow(dead_code, reason = "the tests' own: they take more of it")]
+#[path = "../../../tests/support/postgres.rs"]
+mod server;
+
+use panseal::keys::Root;
+use panseal::vault::{OpenOptions, Vault};
+use std::path::Path;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |what: &str| wanted.iter().all(|word| word == what || word.starts_with('+'));
+    let folder = tempfile::tempdir().expect("a folder");
+    refuse_memory(folder.path());
+    if let Some(at) = wanted.iter().position(|word| word == "scale") {
+        let size = wanted.get(at + 1).and_then(|size| size.parse().ok()).expect("scale ROWS");
+        return scale::run(folder.path(), size);
+    }
+    measure::heading();
+    if wants("sqlite") {
+        on_sqlite::run(folder.path());
+    }
+    if wants("postgres") && server::present("the vault in PostgreSQL") {
+        on_postgres::run(folder.path());
+    }
+}
+
+/// The vault at `url`, made where there is none.
+fn open(folder: &Path, url: &str) -> Vault {
+    let root = format!("file:{}", folder.join("root").display());
+    if !folder.join("root").exists() {
+        Root::create(&root).expect("a root key");
+    }
+    let options = OpenOptions { create: true, merchant: row::MERCHANT, ..OpenOptions::new(url, &root) };
+    Vault::open(&options).expect("a vault")
+}
+
+/// A commit to memory is not durable, and not what is measured.
+fn refuse_memory(folder: &Path) {
+    let path = std::ffi::CString::new(folder.as_os_str().as_encoded_bytes()).expect("a path");
+    let mut about = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: a path that ends, and room for the answer, which zeros are too.
+    let about = unsafe {
+        assert_eq!(libc::statfs(path.as_ptr(), about.as_mut_ptr()), 0, "{}", folder.display());
+        about.assume_init()
+    };
+    assert_ne!(about.f_type, libc::TMPFS_MAGIC, "{} is in memory: set TMPDIR", folder.display());
+}
+
+/// What the tests' server says where there is none.
+fn not_run(suite: &str, why: &str) {
+    println!("not run: {suite}: {why}");
+}

@@ -1,0 +1,127 @@
+//! A vault that grows: what memory it takes while it does, and what its verbs cost then beside what they cost at the size
+//! of fifty thousand.
+
+use super::cards::{checked, number};
+use super::measure::{Each, Line, timed};
+use super::on_sqlite::{store, tokenize_batch, tokenize_each};
+use panseal::vault::{Reuse, TokenizeOptions, Vault};
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+const SMALL: u64 = 50_000;
+/// So many cards of each vault are kept at hand, spread over all.
+const SAMPLE: usize = 10_000;
+const BATCH: usize = 1000;
+
+/// A filled vault, and some of what is in it.
+struct Filled {
+    vault: Vault,
+    size: u64,
+    numbers: Vec<Vec<u8>>,
+    tokens: Vec<String>,
+}
+
+impl Filled {
+    fn new(folder: &Path, size: u64) -> Filled {
+        let url = format!("sqlite:{}", folder.join(format!("{size}.db")).display());
+        let vault = super::open(folder, &url);
+        let every = (size / SAMPLE as u64).max(1);
+        let mut filled = Filled { vault, size, numbers: Vec::new(), tokens: Vec::new() };
+        let (start, mut shown) = (Instant::now(), Instant::now());
+        for first in (0..size).step_by(BATCH) {
+            let numbers: Vec<Vec<u8>> = (first..size.min(first + BATCH as u64)).map(number).collect();
+            let tokens = store(&filled.vault, &numbers);
+            for (place, (number, token)) in (first..).zip(numbers.into_iter().zip(tokens)) {
+                if place % every == 0 {
+                    filled.numbers.push(number);
+                    filled.tokens.push(token);
+                }
+            }
+            let done = first + BATCH as u64;
+            if done.is_multiple_of(size / 10) || done >= size {
+                let pace = shown.elapsed().as_secs_f64() * 1e7 / size as f64;
+                println!("{done:>9} rows: {:>5} KiB resident, {pace:.1} us a row lately", resident());
+                shown = Instant::now();
+            }
+        }
+        println!("{size} rows in {:.0} s", start.elapsed().as_secs_f64());
+        filled
+    }
+
+    fn fresh(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let first = self.size;
+        self.size += count as u64;
+        (first..self.size).map(number).collect()
+    }
+}
+
+pub fn run(folder: &Path, size: u64) {
+    println!("{:>9} rows: {:>5} KiB resident", 0, resident());
+    let mut small = Filled::new(folder, SMALL);
+    let mut large = Filled::new(folder, size);
+    super::measure::heading();
+    let large_of = |what: &str| format!("{what}, {size} rows / {SMALL} rows");
+    let mut both = |what: &str, rounds, one: &dyn Fn(&mut Filled, usize) -> Each| {
+        let line = Line::new(large_of(what), "<= 1.5");
+        line.run(rounds, |round| one(&mut large, round), |round| one(&mut small, round));
+    };
+    both("lookup", 60, &look_up);
+    both("find", 60, &find);
+    both("tokenize of a known card, reused", 40, &reuse);
+    both("tokenize of a new card", 80, &insert);
+    both("tokenize_many of 1000", 16, &insert_many);
+    println!("{:>9} KiB resident", resident());
+}
+
+fn some(filled: &Filled, round: usize, count: usize) -> impl Iterator<Item = usize> + use<> {
+    let all = filled.tokens.len();
+    (0..count).map(move |at| (round * count + at) * 7919 % all)
+}
+
+fn look_up(filled: &mut Filled, round: usize) -> Each {
+    let look_up = |at: usize| {
+        black_box(filled.vault.lookup(filled.tokens[at].as_bytes()).expect("an instrument"));
+    };
+    timed(|| some(filled, round, 1000).for_each(look_up)).each(1000)
+}
+
+fn find(filled: &mut Filled, round: usize) -> Each {
+    let wanted: Vec<Vec<u8>> = some(filled, round, 1000).map(|at| filled.numbers[at].clone()).collect();
+    let cards = checked(&wanted);
+    let find = |card: &panseal::card::Card| {
+        assert!(!black_box(filled.vault.find(card.number()).expect("an answer")).is_empty());
+    };
+    timed(|| cards.iter().for_each(find)).each(1000)
+}
+
+fn reuse(filled: &mut Filled, round: usize) -> Each {
+    let wanted: Vec<Vec<u8>> = some(filled, round, 100).map(|at| filled.numbers[at].clone()).collect();
+    let cards = checked(&wanted);
+    let options = TokenizeOptions { reuse: Reuse::Merchant, ..TokenizeOptions::default() };
+    let again = |card: &panseal::card::Card| {
+        assert!(filled.vault.tokenize(card, &options).expect("a token").reused);
+    };
+    timed(|| cards.iter().for_each(again)).each(100)
+}
+
+fn insert(filled: &mut Filled, _: usize) -> Each {
+    let numbers = filled.fresh(100);
+    let cards = checked(&numbers);
+    timed(|| tokenize_each(&filled.vault, &cards)).each(100)
+}
+
+fn insert_many(filled: &mut Filled, _: usize) -> Each {
+    let numbers = filled.fresh(BATCH);
+    let cards = checked(&numbers);
+    let many: Vec<_> = cards.iter().map(|card| (card, TokenizeOptions::default())).collect();
+    timed(|| tokenize_batch(&filled.vault, &many)).each(BATCH)
+}
+
+/// The resident memory of this process, in KiB.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
