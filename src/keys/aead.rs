@@ -1,8 +1,11 @@
 //! AES-256-GCM-SIV (RFC 8452) over small buffers, and associated data that reads in one way only.
 
 use crate::error::{Code, Error, Result};
+use crate::secret::Wiped;
+use aes::Aes256Enc;
+use aes::cipher::{BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, Key, KeySizeUser};
 use aes_gcm_siv::aead::AeadInOut;
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
+use aes_gcm_siv::{AesGcmSiv, KeyInit};
 use zeroize::Zeroize;
 
 /// Length of a nonce, in bytes. Nonces are random; a repeated one reveals that two plaintexts are the same and
@@ -89,8 +92,31 @@ pub fn open(key: &[u8], aad: &Aad, sealed: &[u8], out: &mut [u8]) -> Result<()> 
     })
 }
 
-fn cipher(key: &[u8]) -> Result<Aes256GcmSiv> {
-    Aes256GcmSiv::new_from_slice(key).map_err(|_| Code::Internal.into())
+fn cipher(key: &[u8]) -> Result<AesGcmSiv<Aes>> {
+    AesGcmSiv::new_from_slice(key).map_err(|_| Code::Internal.into())
+}
+
+/// AES-256 as GCM-SIV needs it, which expands two keys for every field: encryption alone, and wiped in one stroke.
+struct Aes(Wiped<Aes256Enc>);
+
+impl BlockSizeUser for Aes {
+    type BlockSize = <Aes256Enc as BlockSizeUser>::BlockSize;
+}
+
+impl KeySizeUser for Aes {
+    type KeySize = <Aes256Enc as KeySizeUser>::KeySize;
+}
+
+impl KeyInit for Aes {
+    fn new(key: &Key<Self>) -> Aes {
+        Aes(Wiped::new(Aes256Enc::new(key)))
+    }
+}
+
+impl BlockCipherEncrypt for Aes {
+    fn encrypt_with_backend(&self, work: impl BlockCipherEncClosure<BlockSize = Self::BlockSize>) {
+        self.0.encrypt_with_backend(work);
+    }
 }
 
 #[cfg(test)]

@@ -8,5 +8,7 @@ pub mod arena;
 pub mod hmac;
 mod inline;
 pub mod stack;
+mod wiped;
 
 pub use inline::SecretText;
+pub(crate) use wiped::Wiped;

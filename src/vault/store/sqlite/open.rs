@@ -90,6 +90,8 @@ impl Place {
             // Pages that are written again and again go to the file once.
             set("wal_autocheckpoint", "8000")?;
         }
+        // In KiB: the inner pages of all indexes of millions of rows, and what a batch of a thousand changes.
+        set("cache_size", "-16384")?;
         set("secure_delete", "on")?;
         set("temp_store", "memory")?;
         set("trusted_schema", "off")?;

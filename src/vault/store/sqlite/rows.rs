@@ -8,7 +8,7 @@ use super::failed;
 use crate::error::{Code, Error, Result};
 use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
 use crate::scheme::Token;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
 
 /// The columns that make an instrument, and a card.
 macro_rules! instrument_columns {
@@ -61,20 +61,41 @@ impl SqliteRows<'_> {
         rows.and_then(|mut query| query.query_map(values, read)?.collect()).map_err(failed)
     }
 
-    fn insert_card(&self, merchant: &str, card: &CardRow) -> Result<()> {
-        let CardRow { id, network, iin, last4, sealed } = card;
-        self.change(
-            "insert into card (id, merchant, network, iin, last4, pan) values (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![id, merchant, network, iin, last4, sealed],
-        )?;
-        Ok(())
+    /// The statement once for each of the values: looked up once.
+    fn each<T>(
+        &self,
+        sql: &str,
+        values: &[T],
+        mut execute: impl FnMut(&mut Statement<'_>, &T) -> rusqlite::Result<usize>,
+    ) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
+        values.iter().try_for_each(|value| execute(&mut statement, value).map(drop)).map_err(failed)
     }
 
-    fn insert_instrument(&self, merchant: &str, row: &InstrumentRow) -> Result<()> {
-        self.change(
-            "insert into instrument (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
+    fn insert_cards(&self, merchant: &str, cards: &[&CardRow]) -> Result<()> {
+        let sql = "insert into card (id, merchant, network, iin, last4, pan) values (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.each(sql, cards, |insert, card| {
+            let CardRow { id, network, iin, last4, sealed } = card;
+            insert.execute(params![id, merchant, network, iin, last4, sealed])
+        })
+    }
+
+    fn insert_prints(&self, merchant: &str, prints: &[(Print, Id)]) -> Result<()> {
+        let sql = "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)";
+        self.each(sql, prints, |insert, (print, card)| {
+            insert.execute(params![merchant, print.print, card, print.generation])
+        })
+    }
+
+    fn insert_instruments(&self, merchant: &str, rows: &[&InstrumentRow]) -> Result<()> {
+        let sql = "insert into instrument
+                   (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
+                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        self.each(sql, rows, |insert, row| {
+            insert.execute(params![
                 merchant,
                 row.token.as_str(),
                 row.card,
@@ -84,18 +105,17 @@ impl SqliteRows<'_> {
                 row.created_at,
                 row.keep_until,
                 row.sealed
-            ],
-        )?;
-        Ok(())
+            ])
+        })
     }
 
-    fn insert_audit(&self, merchant: &str, line: &AuditRow) -> Result<()> {
-        let AuditRow { id, at, actor, action, token, reason } = line;
-        self.change(
-            "insert into audit (merchant, id, at, actor, action, token, reason) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![merchant, id, at, actor, action, token, reason],
-        )?;
-        Ok(())
+    fn insert_audits(&self, merchant: &str, lines: &[&AuditRow]) -> Result<()> {
+        let sql = "insert into audit (merchant, id, at, actor, action, token, reason)
+                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.each(sql, lines, |insert, line| {
+            let AuditRow { id, at, actor, action, token, reason } = line;
+            insert.execute(params![merchant, id, at, actor, action, token, reason])
+        })
     }
 }
 
@@ -155,7 +175,9 @@ impl Rows for SqliteRows<'_> {
             card_columns!(),
             " from card_fp f join card c on c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
         );
-        prints.iter().map(|print| self.find(sql, params![merchant, print], |row| card_row(row, 0))).collect()
+        let mut query = self.0.prepare_cached(sql).map_err(failed)?;
+        let mut find = |print| query.query_row(params![merchant, print], |row| card_row(row, 0)).optional();
+        prints.iter().map(|print| find(print).map_err(failed)).collect()
     }
 
     /// SQLite has one writer at a time.
@@ -165,22 +187,19 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
-        fresh.cards.iter().try_for_each(|card| self.insert_card(merchant, card))?;
-        for (print, card) in &fresh.prints {
-            self.change(
-                "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)",
-                params![merchant, print.print, card, print.generation],
-            )?;
-        }
-        fresh.instruments.iter().try_for_each(|row| self.insert_instrument(merchant, row))?;
-        fresh.audits.iter().try_for_each(|line| self.insert_audit(merchant, line))?;
-        for used in &fresh.keys {
-            self.change(
-                "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)",
-                params![merchant, used.key, used.token.as_str(), used.at],
-            )?;
-        }
-        Ok(())
+        self.insert_cards(merchant, &fresh.cards)?;
+        // What is random goes into its index from one end to the other: neighbours find their page at hand.
+        let mut prints = fresh.prints.clone();
+        prints.sort_unstable_by_key(|(print, _)| print.print);
+        self.insert_prints(merchant, &prints)?;
+        let mut instruments = fresh.instruments.clone();
+        instruments.sort_unstable_by(|one, other| one.token.as_str().cmp(other.token.as_str()));
+        self.insert_instruments(merchant, &instruments)?;
+        self.insert_audits(merchant, &fresh.audits)?;
+        let sql = "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)";
+        self.each(sql, &fresh.keys, |insert, used| {
+            insert.execute(params![merchant, used.key, used.token.as_str(), used.at])
+        })
     }
 
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
