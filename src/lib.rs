@@ -34,6 +34,9 @@
 pub mod capi;
 
 pub mod border;
+
+pub mod dialect;
+
 pub mod vault;
 
 pub mod tokenizer;

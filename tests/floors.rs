@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. Floors of one height do not import each other.
-const FLOORS: [(&str, u32); 10] = [
+const FLOORS: [(&str, u32); 11] = [
     ("error", 0),
     ("secret", 1),
     ("simd", 1),
@@ -13,8 +13,9 @@ const FLOORS: [(&str, u32); 10] = [
     ("keys", 3),
     ("tokenizer", 4),
     ("vault", 5),
-    ("border", 6),
-    ("capi", 7),
+    ("dialect", 6),
+    ("border", 7),
+    ("capi", 8),
 ];
 
 const MAY_BE_UNSAFE: [&str; 3] = ["secret", "simd", "capi"];

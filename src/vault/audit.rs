@@ -29,7 +29,7 @@ impl AuditLine {
     }
 
     /// The verb: `tokenize`, `reuse`, `refuse`, `detokenize`, `update`, `deactivate`, `reactivate`, `delete`, `purge`,
-    /// `customer`, `rotate`, `rewrap`, `destroy`, `change_index`, `change_root`.
+    /// `customer`, `claim`, `grant`, `revoke`, `rotate`, `rewrap`, `destroy`, `change_index`, `change_root`.
     pub fn action(&self) -> &str {
         &self.0.action
     }

@@ -46,6 +46,43 @@ pub struct Purged {
     pub keys: u64,
 }
 
+impl Change<'_> {
+    /// `Argument`, `Card` and `Limit` for what no instrument can be changed to.
+    fn check(&self) -> Result<()> {
+        check_id(self.customer.unwrap_or(""))?;
+        check_metadata(self.metadata.unwrap_or(""))?;
+        if self.extra.is_some_and(|extra| extra.len() > NOTE_MAX) {
+            return Err(Code::Limit.into());
+        }
+        self.name.map_or(Ok(()), |given| check_text(given, super::seal::NAME_MAX))
+    }
+
+    /// Makes the change, if it can be made.
+    pub(super) fn apply(&self, opened: &mut Opened) -> Result<()> {
+        self.check()?;
+        let (row, contents) = (&mut opened.row, &mut opened.contents);
+        if let Some(expiry) = self.expiry {
+            row.expiry = i32::from(expiry.year()) * 100 + i32::from(expiry.month());
+        }
+        if let Some(given) = self.name {
+            contents.name = Name::copy_of(given.as_bytes()).ok_or(Code::Argument)?;
+        }
+        if let Some(customer) = self.customer {
+            row.customer = customer.into();
+        }
+        if let Some(metadata) = self.metadata {
+            contents.metadata = metadata.into();
+        }
+        if let Some(keep_until) = self.keep_until {
+            row.keep_until = keep_until;
+        }
+        if let Some(extra) = self.extra {
+            contents.extra = extra.into();
+        }
+        Ok(())
+    }
+}
+
 impl Vault {
     /// The card number of a token. Actor and reason are in the audit trail, on disk, before it is given out.
     ///
@@ -88,35 +125,8 @@ impl Vault {
     /// `Token`; `Argument` for a customer or name that is not of its form; `Card` for metadata that is refused; `Limit`
     /// for too long an extra.
     pub fn update(&self, token: &[u8], change: &Change) -> Result<Instrument> {
-        check_id(change.customer.unwrap_or(""))?;
-        check_metadata(change.metadata.unwrap_or(""))?;
-        if change.extra.is_some_and(|extra| extra.len() > NOTE_MAX) {
-            return Err(Code::Limit.into());
-        }
-        let name = |name: &str| Name::copy_of(name.as_bytes()).ok_or(Code::Argument);
-        change.name.map_or(Ok(()), |given| check_text(given, super::seal::NAME_MAX))?;
-        self.alter(token, "update", |opened| {
-            let (row, contents) = (&mut opened.row, &mut opened.contents);
-            if let Some(expiry) = change.expiry {
-                row.expiry = i32::from(expiry.year()) * 100 + i32::from(expiry.month());
-            }
-            if let Some(given) = change.name {
-                contents.name = name(given)?;
-            }
-            if let Some(customer) = change.customer {
-                row.customer = customer.into();
-            }
-            if let Some(metadata) = change.metadata {
-                contents.metadata = metadata.into();
-            }
-            if let Some(keep_until) = change.keep_until {
-                row.keep_until = keep_until;
-            }
-            if let Some(extra) = change.extra {
-                contents.extra = extra.into();
-            }
-            Ok(true)
-        })
+        change.check()?;
+        self.alter(token, "update", |opened| change.apply(opened).map(|()| true))
     }
 
     /// Takes a token out of use: it can still be looked up, and no longer be detokenized or reused. Doing so twice is
@@ -236,7 +246,7 @@ impl Vault {
     }
 
     /// Changes an instrument in a transaction of its own; `alter` says whether there is anything to write.
-    fn alter(
+    pub(super) fn alter(
         &self,
         token: &[u8],
         action: &str,
@@ -264,7 +274,7 @@ impl Vault {
         })
     }
 
-    fn open_one(&self, rows: &dyn Rows, keyring: &Keyring, token: &Token) -> Result<Opened> {
+    pub(super) fn open_one(&self, rows: &dyn Rows, keyring: &Keyring, token: &Token) -> Result<Opened> {
         let found = rows.instrument(&self.merchant, token)?.ok_or(Code::Token)?;
         Opened::new(keyring, &self.merchant, found)
     }

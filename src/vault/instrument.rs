@@ -67,6 +67,10 @@ impl Details {
         Details(contents)
     }
 
+    pub(super) fn into_contents(self) -> Contents {
+        self.0
+    }
+
     /// The cardholder's name, or empty.
     pub fn name(&self) -> &str {
         std::str::from_utf8(self.0.name.as_bytes()).unwrap_or_default()

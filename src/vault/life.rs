@@ -54,6 +54,7 @@ impl Vault {
                 }
             }
         }
+        sealed += self.rewrap_credentials()?;
         self.note("rewrap")?;
         Ok(sealed)
     }

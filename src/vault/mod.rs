@@ -5,12 +5,14 @@
 
 mod audit;
 mod change;
+mod credential;
 mod customer;
 mod fork;
 mod guard;
 mod instrument;
 mod life;
 mod metadata;
+mod once;
 mod read;
 mod seal;
 mod status;
@@ -19,11 +21,14 @@ mod tokenize;
 
 pub use audit::{AuditLine, AuditQuery};
 pub use change::{Change, Purged};
+pub use credential::{BEARER_KEY_LEN, BearerKey, Credential, Grant, SCOPES_MAX, SIGNING_KEY_MAX};
 pub use customer::Customer;
 pub use guard::{Guard, Operation};
 pub use instrument::{Details, Instrument};
 pub use metadata::METADATA_MAX;
+pub use once::{Amendment, Claimed};
 pub use read::ListQuery;
+pub use seal::NAME_MAX;
 pub use status::{EpochStatus, Status};
 pub use tokenize::{MANY_MAX, Reuse, TokenizeOptions};
 

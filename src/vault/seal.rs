@@ -4,7 +4,7 @@
 //! associated data begins with a label and binds merchant, ids and the clear columns beside it: a swapped row, a
 //! re-pointed token or an edited column does not open. The same row's older version put back is not noticed.
 
-use super::store::{CardRow, CustomerRow, InstrumentRow};
+use super::store::{CardRow, CredentialRow, CustomerRow, InstrumentRow};
 use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
@@ -22,6 +22,8 @@ const NAME_ROOM: usize = 112;
 pub const NAME_MAX: usize = NAME_ROOM - 1;
 /// The longest metadata, and the longest extra, in bytes.
 pub const NOTE_MAX: usize = 4096;
+/// A credential's secret as it is sealed: its length in a byte, then itself and zeros.
+pub const KEY_ROOM: usize = 255;
 /// What is sealed beyond a name is filled up to a multiple of this.
 const STEP: usize = 64;
 
@@ -107,6 +109,42 @@ impl<'k> Sealer<'k> {
         self.open(&aad, &row.sealed, &mut room)?;
         let (data, _) = split_note(&room)?;
         Ok(text(data)?.into())
+    }
+
+    /// Seals the secret of a credential, bound to all of the row's columns.
+    pub fn seal_credential(
+        &self,
+        epoch: u32,
+        row: &mut CredentialRow,
+        secret: &SecretText<KEY_ROOM>,
+    ) -> Result<()> {
+        let mut room = SecretText::<KEY_ROOM>::copy_of(&[0; KEY_ROOM]).ok_or(Code::Internal)?;
+        let bytes = room.as_mut_bytes();
+        bytes[0] = secret.len() as u8;
+        bytes.get_mut(1..1 + secret.len()).ok_or(Code::Argument)?.copy_from_slice(secret.as_bytes());
+        row.sealed = self.seal(epoch, &self.credential_aad(row)?, room.as_bytes())?;
+        Ok(())
+    }
+
+    /// The secret of a credential. `Tampered` when the row was changed.
+    pub fn open_credential(&self, row: &CredentialRow) -> Result<SecretText<KEY_ROOM>> {
+        let mut room = SecretText::<KEY_ROOM>::copy_of(&[0; KEY_ROOM]).ok_or(Code::Internal)?;
+        let aad = self.credential_aad(row).map_err(overlong_column)?;
+        self.open(&aad, &row.sealed, room.as_mut_bytes())?;
+        let (len, rest) = room.as_bytes().split_first().ok_or(Code::Internal)?;
+        rest.get(..usize::from(*len)).and_then(SecretText::copy_of).ok_or_else(|| Code::Tampered.into())
+    }
+
+    fn credential_aad(&self, row: &CredentialRow) -> Result<Aad> {
+        Aad::new("panseal/credential/1")?
+            .field(self.merchant.as_bytes())?
+            .field(row.id.as_bytes())?
+            .field(row.dialect.as_bytes())?
+            .field(row.subject.as_bytes())?
+            .field(row.scopes.as_bytes())?
+            .number(row.created_at)?
+            .number(row.expires_at)?
+            .number(row.revoked_at)
     }
 
     fn card_aad(&self, row: &CardRow) -> Result<Aad> {

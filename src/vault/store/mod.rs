@@ -110,6 +110,20 @@ pub trait Rows {
     /// Removes up to `limit` idempotency keys that were used before `before`, and says how many.
     fn forget_keys(&self, before: i64, limit: usize) -> Result<usize>;
 
+    /// Notes a name beside the idempotency keys; says whether it was not there yet.
+    fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool>;
+
+    /// A credential, of whichever merchant.
+    fn credential(&self, id: &str) -> Result<Option<CredentialRow>>;
+    /// A new credential; says whether there was none of that id.
+    fn insert_credential(&self, row: &CredentialRow) -> Result<bool>;
+    /// The changed columns of a credential, where what is sealed is still `was`; says whether it was.
+    fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool>;
+    /// A merchant's credentials in the order of their ids.
+    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>>;
+    /// Credentials of all merchants in the order of their ids.
+    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>>;
+
     /// A customer.
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>>;
     /// The customer whom the merchant knows by this reference.
@@ -137,7 +151,7 @@ pub trait Rows {
     /// Customers of all merchants in the order of merchant and id.
     fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>>;
     /// How many rows each epoch has sealed: its four bytes as they stand in a sealed field, cards, instruments,
-    /// customers. Reads every row.
+    /// customers; zeros for one that seals credentials alone. Reads every row.
     fn tally(&self) -> Result<Vec<Tally>>;
 }
 
@@ -209,6 +223,29 @@ pub struct CustomerRow {
     /// Seconds since 1970 UTC, or 0: it is not deleted.
     pub deleted_at: i64,
     /// What is known of the customer, sealed, bound to all of the above.
+    pub sealed: Vec<u8>,
+}
+
+/// What a caller may present from outside.
+#[derive(Clone)]
+pub struct CredentialRow {
+    /// By which it is found; no two of a vault have the same.
+    pub id: String,
+    /// The merchant.
+    pub merchant: String,
+    /// Where it may be presented.
+    pub dialect: String,
+    /// Whom it stands for, or empty.
+    pub subject: String,
+    /// What it allows.
+    pub scopes: String,
+    /// Seconds since 1970 UTC.
+    pub created_at: i64,
+    /// Seconds since 1970 UTC, or 0: never.
+    pub expires_at: i64,
+    /// Seconds since 1970 UTC, or 0: it was not revoked.
+    pub revoked_at: i64,
+    /// A key's hash, or the key; sealed, bound to all of the above.
     pub sealed: Vec<u8>,
 }
 

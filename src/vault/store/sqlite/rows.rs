@@ -1,8 +1,8 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
 use super::super::{
-    AuditListing, AuditRow, CardRow, CustomerRow, Fence, Fingerprint, Fresh, Id, InstrumentRow, Listing,
-    Print, Rows, Tally,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
+    InstrumentRow, Listing, Print, Rows, Tally,
 };
 use super::failed;
 use crate::error::{Code, Error, Result};
@@ -19,6 +19,11 @@ macro_rules! instrument_columns {
 macro_rules! card_columns {
     () => {
         "c.id, c.network, c.iin, c.last4, c.pan"
+    };
+}
+macro_rules! credential_columns {
+    () => {
+        "id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed"
     };
 }
 const INSTRUMENT_COLUMNS: usize = 8;
@@ -329,6 +334,64 @@ impl Rows for SqliteRows<'_> {
         )
     }
 
+    fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
+        let inserted = self.change(
+            "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4) on conflict do nothing",
+            params![merchant, name, token, at],
+        )?;
+        Ok(inserted == 1)
+    }
+
+    fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
+        let sql = concat!("select ", credential_columns!(), " from credential where id = ?1");
+        self.find(sql, params![id], credential_row)
+    }
+
+    fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
+        let inserted = self.change(
+            concat!(
+                "insert into credential (",
+                credential_columns!(),
+                ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing"
+            ),
+            params![
+                row.id,
+                row.merchant,
+                row.dialect,
+                row.subject,
+                row.scopes,
+                row.created_at,
+                row.expires_at,
+                row.revoked_at,
+                row.sealed
+            ],
+        )?;
+        Ok(inserted == 1)
+    }
+
+    fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool> {
+        let changed = self.change(
+            "update credential set revoked_at = ?2, sealed = ?3 where id = ?1 and sealed = ?4",
+            params![row.id, row.revoked_at, row.sealed, was],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let sql = concat!(
+            "select ",
+            credential_columns!(),
+            " from credential where merchant = ?1 and id > ?2 order by id limit ?3"
+        );
+        self.all(sql, params![merchant, after, count(limit)], credential_row)
+    }
+
+    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let sql =
+            concat!("select ", credential_columns!(), " from credential where id > ?1 order by id limit ?2");
+        self.all(sql, params![after, count(limit)], credential_row)
+    }
+
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
         let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
                    where merchant = ?1 and id = ?2";
@@ -443,7 +506,8 @@ impl Rows for SqliteRows<'_> {
             "select epoch, sum(cards), sum(instruments), sum(customers) from (
                  select substr(pan, 2, 4) as epoch, 1 as cards, 0 as instruments, 0 as customers from card
                  union all select substr(sealed, 2, 4), 0, 1, 0 from instrument
-                 union all select substr(sealed, 2, 4), 0, 0, 1 from customer)
+                 union all select substr(sealed, 2, 4), 0, 0, 1 from customer
+                 union all select substr(sealed, 2, 4), 0, 0, 0 from credential)
              group by epoch order by epoch",
             [],
             |row| {
@@ -521,5 +585,19 @@ fn customer_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CustomerRow> {
         updated_at: row.get(at + 3)?,
         deleted_at: row.get(at + 4)?,
         sealed: row.get(at + 5)?,
+    })
+}
+
+fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
+    Ok(CredentialRow {
+        id: row.get(0)?,
+        merchant: row.get(1)?,
+        dialect: row.get(2)?,
+        subject: row.get(3)?,
+        scopes: row.get(4)?,
+        created_at: row.get(5)?,
+        expires_at: row.get(6)?,
+        revoked_at: row.get(7)?,
+        sealed: row.get(8)?,
     })
 }

@@ -9,7 +9,7 @@ use crate::error::{Code, Result};
 use rusqlite::Connection;
 
 /// The version that this library writes.
-pub const VERSION: i32 = 2;
+pub const VERSION: i32 = 3;
 
 const TABLES: &str = "
     create table fence (id integer primary key check (id = 1), vault blob not null, version integer not null) strict;
@@ -43,6 +43,10 @@ const TABLES: &str = "
     create table audit (
         merchant text not null, id blob not null, at integer not null, actor text not null, action text not null,
         token text not null, reason text not null, primary key (merchant, id)) strict, without rowid;
+    create table credential (
+        id text primary key, merchant text not null, dialect text not null, subject text not null,
+        scopes text not null, created_at integer not null, expires_at integer not null, revoked_at integer not null,
+        sealed blob not null) strict, without rowid;
 ";
 
 /// From version 1: instruments, their audit trail and fingerprints as they were, in the tables of today.
@@ -80,8 +84,16 @@ const FROM_1: &str = "
     update fence set version = version + 1;
 ";
 
+/// From version 2: credentials.
+const FROM_2: &str = "
+    create table credential (
+        id text primary key, merchant text not null, dialect text not null, subject text not null,
+        scopes text not null, created_at integer not null, expires_at integer not null, revoked_at integer not null,
+        sealed blob not null) strict, without rowid;
+";
+
 /// The steps from each older version to the next one.
-const STEPS: [&str; VERSION as usize - 1] = [FROM_1];
+const STEPS: [&str; VERSION as usize - 1] = [FROM_1, FROM_2];
 
 /// Makes the tables. Inside a transaction.
 pub fn make(connection: &Connection) -> Result<()> {

@@ -1,0 +1,316 @@
+//! Credentials: what a caller may present from outside, and for which merchant, subject and scopes it then stands.
+//!
+//! Two kinds. A **bearer key** is made here, shown once, and kept as its SHA-256 hash. A **signing key** comes from
+//! outside, with an id, and is kept itself, for signatures are checked with it. Both are sealed with all that stands in
+//! the clear beside them: a row that was pointed at another merchant, or given more scopes, does not open.
+
+use super::seal::{KEY_ROOM, Sealer};
+use super::store::{CredentialRow, Rows, again};
+use super::{ID_MAX, Vault, check_id, check_text, seal::epoch_of};
+use crate::error::{Code, Error, Result};
+use crate::keys::Keyring;
+use crate::secret::SecretText;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// The longest list of scopes, in bytes.
+pub const SCOPES_MAX: usize = 256;
+/// The longest signing key, in bytes.
+pub const SIGNING_KEY_MAX: usize = KEY_ROOM - 2;
+/// The length of a bearer key, in bytes.
+pub const BEARER_KEY_LEN: usize = PREFIX.len() + 2 * ID_BYTES + 1 + 2 * SECRET_BYTES;
+
+/// By which a bearer key is recognised wherever it turns up.
+const PREFIX: &str = "psk_";
+const ID_BYTES: usize = 8;
+const SECRET_BYTES: usize = 24;
+/// The most credentials of one [`Vault::credentials`].
+const LIST_MAX: usize = 1000;
+const BATCH: usize = 256;
+
+/// What is sealed over a credential begins with one of these.
+const IS_BEARER: u8 = 1;
+const IS_SIGNING: u8 = 2;
+
+/// What a new credential is to stand for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grant<'a> {
+    /// Where it may be presented: the name of a dialect, up to 64 bytes.
+    pub dialect: &'a str,
+    /// Whom it stands for, where that matters: a user, up to 64 bytes, or empty.
+    pub subject: &'a str,
+    /// What it allows: names with a space between them, up to 256 bytes.
+    pub scopes: &'a str,
+    /// From when on it is refused, in seconds since 1970 UTC; 0: never.
+    pub expires_at: i64,
+}
+
+/// A credential, without what is secret of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Its id: the beginning of a bearer key, the caller's name for a signing key.
+    pub id: Box<str>,
+    /// The merchant.
+    pub merchant: Box<str>,
+    /// Where it may be presented.
+    pub dialect: Box<str>,
+    /// Whom it stands for, or empty.
+    pub subject: Box<str>,
+    /// What it allows.
+    pub scopes: Box<str>,
+    /// Seconds since 1970 UTC.
+    pub created_at: i64,
+    /// Seconds since 1970 UTC, or 0: never.
+    pub expires_at: i64,
+    /// Seconds since 1970 UTC, or 0: it was not revoked.
+    pub revoked_at: i64,
+}
+
+impl Credential {
+    fn of(row: &CredentialRow) -> Credential {
+        Credential {
+            id: row.id.as_str().into(),
+            merchant: row.merchant.as_str().into(),
+            dialect: row.dialect.as_str().into(),
+            subject: row.subject.as_str().into(),
+            scopes: row.scopes.as_str().into(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+
+    /// Whether this scope is among those that it allows.
+    pub fn allows(&self, scope: &str) -> bool {
+        self.scopes.split(' ').any(|allowed| allowed == scope)
+    }
+
+    /// Whether it is past its time at `now`, in seconds since 1970 UTC.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expires_at != 0 && self.expires_at <= now
+    }
+}
+
+/// A new bearer key, to be handed to the caller: it cannot be had again. `psk_`, then letters and one `_`, so that no
+/// scanner takes it for a card number.
+pub struct BearerKey(SecretText<BEARER_KEY_LEN>);
+
+impl BearerKey {
+    /// The key, in ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The id of its [`Credential`], which is not secret.
+    pub fn id(&self) -> &str {
+        std::str::from_utf8(&self.0.as_bytes()[..PREFIX.len() + 2 * ID_BYTES]).unwrap_or_default()
+    }
+
+    fn draw() -> Result<BearerKey> {
+        let mut random = [0; ID_BYTES + SECRET_BYTES];
+        getrandom::fill(&mut random).map_err(|_| Code::Internal)?;
+        let mut key = SecretText::copy_of(PREFIX.as_bytes()).unwrap_or_default();
+        for (place, byte) in random.iter().enumerate() {
+            if place == ID_BYTES {
+                key.push(b'_');
+            }
+            key.push(b'a' + (byte >> 4));
+            key.push(b'a' + (byte & 15));
+        }
+        random.zeroize();
+        Ok(BearerKey(key))
+    }
+}
+
+impl Vault {
+    /// Makes a bearer key for this handle's merchant.
+    ///
+    /// `Argument` where dialect, subject or scopes are not of their form.
+    pub fn grant(&self, grant: &Grant) -> Result<BearerKey> {
+        let key = BearerKey::draw()?;
+        self.add_credential(grant, key.id(), |room| {
+            room.push(IS_BEARER) && room.append(&Sha256::digest(key.as_bytes()))
+        })?;
+        Ok(key)
+    }
+
+    /// Registers a signing key of up to [`SIGNING_KEY_MAX`] bytes for this handle's merchant. `id` is what the caller
+    /// presents beside a signature: 1 to 64 bytes.
+    ///
+    /// `Argument` for an id or key that is not of its form; `Conflict` where the vault has a credential of that id.
+    pub fn grant_signing(&self, grant: &Grant, id: &str, key: &[u8]) -> Result<()> {
+        if key.is_empty() || key.len() > SIGNING_KEY_MAX || id.starts_with(PREFIX) {
+            return Err(Code::Argument.into());
+        }
+        self.add_credential(grant, id, |room| room.push(IS_SIGNING) && room.append(key))
+    }
+
+    fn add_credential(
+        &self,
+        grant: &Grant,
+        id: &str,
+        fill: impl Fn(&mut SecretText<KEY_ROOM>) -> bool,
+    ) -> Result<()> {
+        check_id(id)?;
+        check_id(grant.dialect)?;
+        check_id(grant.subject)?;
+        check_text(grant.scopes, SCOPES_MAX)?;
+        if id.is_empty() || grant.dialect.is_empty() {
+            return Err(Code::Argument.into());
+        }
+        self.ask("credential", 1)?;
+        self.work(|keyring, now| {
+            let mut row = CredentialRow {
+                id: id.into(),
+                merchant: self.merchant.as_ref().into(),
+                dialect: grant.dialect.into(),
+                subject: grant.subject.into(),
+                scopes: grant.scopes.into(),
+                created_at: now,
+                expires_at: grant.expires_at,
+                revoked_at: 0,
+                sealed: Vec::new(),
+            };
+            let mut secret = SecretText::new();
+            if !fill(&mut secret) {
+                return Err(Code::Argument.into());
+            }
+            let sealer = Sealer::new(keyring, &self.merchant);
+            sealer.seal_credential(keyring.active_epoch()?, &mut row, &secret)?;
+            let mut line = self.line(now, "grant", "")?;
+            line.reason = format!("{} {id}", grant.dialect);
+            self.write(keyring, &line, &mut |rows| {
+                if rows.insert_credential(&row)? { Ok(()) } else { Err(Code::Conflict.into()) }
+            })
+        })
+    }
+
+    /// Has a credential of this handle's merchant refused from now on. Doing so twice is fine. `Token` where there is
+    /// none of that id.
+    pub fn revoke(&self, id: &str) -> Result<()> {
+        check_id(id)?;
+        self.ask("credential", 1)?;
+        self.work(|keyring, now| {
+            let mut line = self.line(now, "revoke", "")?;
+            line.reason = id.into();
+            self.write(keyring, &line, &mut |rows| {
+                let found = rows.credential(id)?.filter(|row| *row.merchant == *self.merchant);
+                let mut row = found.ok_or(Code::Token)?;
+                if row.revoked_at != 0 {
+                    return Ok(());
+                }
+                let sealer = Sealer::new(keyring, &self.merchant);
+                let secret = sealer.open_credential(&row)?;
+                row.revoked_at = now;
+                let was = std::mem::take(&mut row.sealed);
+                sealer.seal_credential(keyring.active_epoch()?, &mut row, &secret)?;
+                if rows.update_credential(&row, &was)? { Ok(()) } else { Err(again()) }
+            })
+        })
+    }
+
+    /// The credentials of this handle's merchant in the order of their ids, those behind `after`, revoked ones too; up
+    /// to `limit`, at most 1000.
+    pub fn credentials(&self, after: &str, limit: usize) -> Result<Vec<Credential>> {
+        if limit > LIST_MAX {
+            return Err(Code::Limit.into());
+        }
+        check_id(after)?;
+        self.ask("credential", limit)?;
+        self.work(|keyring, _| {
+            let mut found = Vec::new();
+            self.shared.store.read(&mut |rows| {
+                found = rows.credentials(&self.merchant, after, limit)?;
+                Ok(())
+            })?;
+            let sealer = Sealer::new(keyring, &self.merchant);
+            let shown = |row: &CredentialRow| sealer.open_credential(row).map(|_| Credential::of(row));
+            found.iter().map(shown).collect()
+        })
+    }
+
+    /// The credential of a bearer key, of whichever merchant, expired and revoked ones too; `None` where the vault made
+    /// no such key. Hashes are compared in constant time.
+    pub fn credential_of_bearer(&self, key: &[u8]) -> Result<Option<Credential>> {
+        let id = key.get(..PREFIX.len() + 2 * ID_BYTES).and_then(|id| std::str::from_utf8(id).ok());
+        let Some(id) = id.filter(|id| key.len() == BEARER_KEY_LEN && id.starts_with(PREFIX)) else {
+            return Ok(None);
+        };
+        let fits = |secret: &[u8]| {
+            let hash: &[u8] = &Sha256::digest(key);
+            secret.split_first().is_some_and(|(kind, kept)| *kind == IS_BEARER && kept.ct_eq(hash).into())
+        };
+        Ok(self.with_credential(id, fits)?.filter(|(_, fits)| *fits).map(|(credential, _)| credential))
+    }
+
+    /// Lends the signing key of an id to `work`, with its credential, of whichever merchant, expired and revoked ones too;
+    /// `None` where there is none.
+    pub fn with_signing_key<R>(
+        &self,
+        id: &str,
+        work: impl Fn(&[u8]) -> R,
+    ) -> Result<Option<(Credential, R)>> {
+        if id.is_empty() || id.len() > ID_MAX {
+            return Ok(None);
+        }
+        let lend = |secret: &[u8]| {
+            secret.split_first().filter(|(kind, _)| **kind == IS_SIGNING).map(|(_, key)| work(key))
+        };
+        Ok(self.with_credential(id, lend)?.and_then(|(credential, outcome)| Some((credential, outcome?))))
+    }
+
+    /// A second handle on the same store for the credential's merchant, whose audit trail names the credential.
+    pub fn acting_for(&self, credential: &Credential) -> Result<Vault> {
+        Ok(Vault { actor: credential.id.as_ref().into(), ..self.merchant(&credential.merchant)? })
+    }
+
+    fn with_credential<R>(&self, id: &str, work: impl Fn(&[u8]) -> R) -> Result<Option<(Credential, R)>> {
+        self.work(|keyring, _| {
+            let mut found = None;
+            self.shared.store.read(&mut |rows| {
+                found = rows.credential(id)?;
+                Ok(())
+            })?;
+            let Some(row) = found else { return Ok(None) };
+            let secret = Sealer::new(keyring, &row.merchant).open_credential(&row)?;
+            Ok(Some((Credential::of(&row), work(secret.as_bytes()))))
+        })
+    }
+
+    /// Seals all credentials that are not under the active epoch; gives how many.
+    pub(super) fn rewrap_credentials(&self) -> Result<u64> {
+        let (mut after, mut sealed) = (String::new(), 0);
+        loop {
+            let (count, last) = self.work(|keyring, _| self.rewrap_page_of_credentials(keyring, &after))?;
+            sealed += count;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(sealed),
+            }
+        }
+    }
+
+    fn rewrap_page_of_credentials(&self, keyring: &Keyring, after: &str) -> Result<(u64, Option<String>)> {
+        let epoch = keyring.active_epoch()?;
+        let (mut sealed, mut last) = (0, None);
+        self.shared.store.write(&mut |rows: &dyn Rows| {
+            super::check_fence(rows, keyring)?;
+            let page = rows.all_credentials(after, BATCH)?;
+            last = page.last().filter(|_| page.len() == BATCH).map(|row| row.id.clone());
+            sealed = 0;
+            for mut row in page {
+                if epoch_of(&row.sealed)? != epoch {
+                    let merchant = row.merchant.clone();
+                    let sealer = Sealer::new(keyring, &merchant);
+                    let secret = sealer.open_credential(&row)?;
+                    let was = std::mem::take(&mut row.sealed);
+                    sealer.seal_credential(epoch, &mut row, &secret)?;
+                    sealed += u64::from(rows.update_credential(&row, &was)?);
+                }
+            }
+            Ok::<(), Error>(())
+        })?;
+        Ok((sealed, last))
+    }
+}
