@@ -44,7 +44,8 @@ fn a_created_instrument_looks_as_on_the_page() {
     assert_eq!((token.len(), token.matches('-').count()), (36, 4));
     let created = reply.at("/created_at");
     assert!(created.len() == 29 && created.ends_with(".000+00:00") && created.contains('T'), "{created}");
-    let order = ["\"token\"", "\"active\"", "\"type\"", "\"card\"", "\"created_at\""].map(|name| reply.text.find(name));
+    let order = ["\"token\"", "\"active\"", "\"type\"", "\"card\"", "\"created_at\""]
+        .map(|name| reply.text.find(name));
     assert!(order.is_sorted(), "members in the order of the page");
 }
 
@@ -131,7 +132,9 @@ fn every_row_of_the_request_table_holds() {
 #[test]
 fn each_required_field_is_missed_by_its_name() {
     let place = place();
-    for param in ["type", "card", "card.name", "card.number", "card.expiry_year", "card.expiry_month", "card.cvv"] {
+    for param in
+        ["type", "card", "card.name", "card.number", "card.expiry_year", "card.expiry_month", "card.cvv"]
+    {
         let reply = create(&place, &altered(CARD, &format!("/{}", param.replace('.', "/")), None));
         assert_eq!((reply.status, &reply.body), (400, &invalid(param)), "{param}");
     }
@@ -146,9 +149,16 @@ fn one_fault_is_an_object_and_several_are_an_array_in_the_order_of_the_page() {
     let fault = |param: &str| json!({"error_code": "INVALID", "message": "Validation error", "param": param});
     let expected = json!([fault("card.name"), fault("card.number"), fault("card.expiry_year")]);
     assert_eq!((reply.status, reply.body), (400, expected));
-    assert!(reply.text.starts_with(r#"[{"error_code":"INVALID","message":"Validation error","param":"card.name"}"#));
+    assert!(
+        reply
+            .text
+            .starts_with(r#"[{"error_code":"INVALID","message":"Validation error","param":"card.name"}"#)
+    );
     let one = create(&place, &altered(CARD, "/card/expiry_year", Some(json!("x"))));
-    assert_eq!(one.text, r#"{"message":"Validation error","error_code":"INVALID","param":"card.expiry_year"}"#);
+    assert_eq!(
+        one.text,
+        r#"{"message":"Validation error","error_code":"INVALID","param":"card.expiry_year"}"#
+    );
     let none = create(&place, "{}");
     assert_eq!(none.body, json!([fault("type"), fault("card")]));
 }
@@ -193,11 +203,13 @@ fn every_row_of_the_error_table_has_the_pages_body() {
     let good = place.bearer("sumup", "", "payment_instruments");
     let no_scope = place.bearer("sumup", "", "payments");
     let foreign = place.bearer("stax", "", "payment_instruments");
-    let revoked = place.vault.grant(&Grant { dialect: "sumup", scopes: "payment_instruments", ..Grant::default() });
+    let revoked =
+        place.vault.grant(&Grant { dialect: "sumup", scopes: "payment_instruments", ..Grant::default() });
     let revoked = revoked.unwrap();
     place.vault.revoke(revoked.id()).unwrap();
     let revoked = format!("Authorization: Bearer {}\r\n", std::str::from_utf8(revoked.as_bytes()).unwrap());
-    let expired = Grant { dialect: "sumup", scopes: "payment_instruments", expires_at: NOW, ..Grant::default() };
+    let expired =
+        Grant { dialect: "sumup", scopes: "payment_instruments", expires_at: NOW, ..Grant::default() };
     let expired = place.vault.grant(&expired).unwrap();
     let expired = format!("Authorization: Bearer {}\r\n", std::str::from_utf8(expired.as_bytes()).unwrap());
     let tampered = good.replace('\r', "x\r");
@@ -324,7 +336,10 @@ fn a_customer_comes_back_as_it_was_sent() {
                    "birth_date": "1990-12-10", "tax_id": "7",
                    "address": {"line_1": "1 Mill Lane", "city": "Leeds", "postal_code": "LS1 1AA", "country": "GB"}}),
         ),
-        ("cust-2", json!({"birthdate": "1990-12-10", "address": {"line1": "1", "line2": "2", "country": "GB"}})),
+        (
+            "cust-2",
+            json!({"birthdate": "1990-12-10", "address": {"line1": "1", "line2": "2", "country": "GB"}}),
+        ),
         ("831ff8d4cd5958ab5670", json!({"first_name": "Zo\u{eb} \"Q\""})),
     ] {
         let body = json!({"customer_id": id, "personal_details": details});
@@ -336,7 +351,8 @@ fn a_customer_comes_back_as_it_was_sent() {
         let text = r#"{"error_code":"CUSTOMER_ALREADY_EXISTS","message":"Customer already exists"}"#;
         assert_eq!((again.status, again.text.as_str()), (409, text));
     }
-    let bare = place.trusted("sumup", "POST", "/v0.1/customers", r#"{"customer_id":"c 3","personal_details":null}"#);
+    let bare =
+        place.trusted("sumup", "POST", "/v0.1/customers", r#"{"customer_id":"c 3","personal_details":null}"#);
     assert_eq!((bare.status, bare.text.as_str()), (201, r#"{"customer_id":"c 3"}"#));
     assert_eq!(place.trusted("sumup", "GET", "/v0.1/customers/c%203", "").status, 200);
     assert_eq!(place.trusted("sumup", "GET", "/v0.1/customers/nobody", "").status, 404);
@@ -372,8 +388,14 @@ fn a_customers_faults_have_their_names() {
         (json!({"customer_id": "c", "personal_details": {"first_name": 7}}), "personal_details.first_name"),
         (json!({"customer_id": "c", "personal_details": {"phone": VISA}}), "personal_details.phone"),
         (json!({"customer_id": "c", "personal_details": {"tax_id": long}}), "personal_details.tax_id"),
-        (json!({"customer_id": "c", "personal_details": {"birthdate": "10.12.1990"}}), "personal_details.birth_date"),
-        (json!({"customer_id": "c", "personal_details": {"address": {}}}), "personal_details.address.country"),
+        (
+            json!({"customer_id": "c", "personal_details": {"birthdate": "10.12.1990"}}),
+            "personal_details.birth_date",
+        ),
+        (
+            json!({"customer_id": "c", "personal_details": {"address": {}}}),
+            "personal_details.address.country",
+        ),
         (
             json!({"customer_id": "c", "personal_details": {"address": {"country": "GBR"}}}),
             "personal_details.address.country",

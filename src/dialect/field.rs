@@ -52,6 +52,14 @@ pub fn is_keepable(text: &str, max: usize) -> bool {
     text.chars().count() <= max && !text.chars().any(char::is_control) && !holds_card_number(text.as_bytes())
 }
 
+/// [`is_keepable`] for a text of several lines.
+pub fn is_keepable_note(text: &str, max: usize) -> bool {
+    let lines = |char: char| matches!(char, '\n' | '\r' | '\t');
+    text.chars().count() <= max
+        && text.split(lines).all(|line| is_keepable(line, max))
+        && !holds_card_number(text.as_bytes())
+}
+
 /// What is wrong with a card that was judged, field by field.
 pub struct Judged<'c>(pub Result<Card<'c>, Violations>);
 

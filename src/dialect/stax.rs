@@ -1,7 +1,7 @@
 //! Stax: payment methods and customers.
 
 use super::access::{Caller, Denied, bearer};
-use super::field::{Field, Judged, is_keepable};
+use super::field::{Field, Judged, is_keepable, is_keepable_note};
 use super::json::{self, Object, Text, Value, Writer};
 use super::{Call, Provider, Response, date, ids, notes};
 use crate::card::{CardInput, Expiry, Rules};
@@ -367,7 +367,8 @@ fn texts_of(body: &Object<'_>, names: &[(&str, usize)], faults: &mut Faults) -> 
         let exact = matches!(*name, "address_state" | "address_country");
         let fits = |text: &Text<'_>| {
             let length = text.as_str().chars().count();
-            is_keepable(text.as_str(), *max) && (!exact || length == *max || length == 0)
+            let keepable = if *name == "notes" { is_keepable_note } else { is_keepable };
+            keepable(text.as_str(), *max) && (!exact || length == *max || length == 0)
         };
         match text {
             _ if value.is_null() => drop(found.insert((*name).into(), "null".into())),

@@ -8,6 +8,7 @@
 //!     -- -max_total_time=600
 //! ```
 
+pub mod dialect;
 pub mod reference;
 
 /// Cuts `count` pieces off an input: each begins with its length in one byte, the last one is the rest.
