@@ -5,7 +5,8 @@ mod dialect;
 use dialect::{Ask, NOW, Place, VISA, altered, card_number_in};
 use panseal::dialect::{BODY_MAX, Request, Response, Trusted, dialects, handle};
 use panseal::error::Code;
-use panseal::vault::Operation;
+use panseal::keys::Root;
+use panseal::vault::{OpenOptions, Operation, Vault};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -270,6 +271,38 @@ fn what_the_host_got_wrong_is_an_error_and_not_a_reply() {
     assert!(code("sumup", " max_instruments=8  merchant_code=M ").is_ok());
     let names: Vec<&str> = dialects().map(|(name, _)| name).collect();
     assert_eq!(names, ["sumup", "stax", "pace", "webpay"]);
+}
+
+#[test]
+fn a_failure_of_the_vault_is_the_providers_500_and_the_host_learns_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = format!("file:{}", folder.path().join("root").display());
+    let file = folder.path().join("cards.db");
+    Root::create(&root).unwrap();
+    let url = format!("sqlite:{}", file.display());
+    let vault = Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&url, &root) }).unwrap();
+    std::fs::remove_file(file).unwrap();
+    let expected = [
+        r#"{"error_code":"INTERNAL_ERROR","message":"Internal server error"}"#,
+        r#"{"error":["internal_error"]}"#,
+        r#""status":"500","title":"internal Server Error"}]}"#,
+        r#"{"status":"error","message":"Internal server error"}"#,
+    ];
+    for ((dialect, target, body), expected) in OPERATIONS.into_iter().zip(expected) {
+        let request = Request {
+            method: "POST",
+            target,
+            headers: b"Content-Type: application/vnd.api+json\r\n",
+            body: body.as_bytes(),
+            now: NOW,
+            trusted: Some(Trusted { subject: "user-1" }),
+            ..Request::default()
+        };
+        let response = handle(&vault, dialect, &request).unwrap();
+        assert_eq!(response.status, 500, "{dialect}: {}", response.body);
+        assert!(response.body.ends_with(expected), "{dialect}: {}", response.body);
+        assert_eq!(response.failure.map(|error| error.code()), Some(Code::NotAVault), "{dialect}");
+    }
 }
 
 #[test]

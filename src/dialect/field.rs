@@ -5,6 +5,7 @@ use crate::card::{Card, CardInput, holds_card_number};
 use crate::error::{Code, Param, Violations};
 
 /// A field that should be a string.
+#[allow(clippy::large_enum_variant, reason = "secrets are held inline")]
 pub enum Field<'a> {
     Absent,
     /// Of another type, or with escapes that are none.

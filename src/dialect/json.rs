@@ -75,6 +75,7 @@ impl<'a> Value<'a> {
 }
 
 /// The text of a string.
+#[allow(clippy::large_enum_variant, reason = "secrets are held inline")]
 pub enum Text<'a> {
     /// As it stands in the body.
     Plain(&'a str),

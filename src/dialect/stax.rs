@@ -791,8 +791,8 @@ fn create_customer(call: &Call<'_>, caller: &Caller) -> Result<Response> {
     let Some(body) = call.json().and_then(Value::object) else { return Ok(unreadable()) };
     let mut faults = Faults::default();
     let texts = customer_texts(&body, &mut faults);
-    let named = |name: &&str| texts.get(*name).is_some_and(|text| !matches!(text.as_str(), "null" | "\"\""));
-    if faults.is_empty() && !NAMES.iter().any(|name| named(&name)) {
+    let named = |name: &str| texts.get(name).is_some_and(|text| !matches!(text.as_str(), "null" | "\"\""));
+    if faults.is_empty() && !NAMES.iter().any(|name| named(name)) {
         for name in NAMES {
             let others: Vec<&str> = NAMES.into_iter().filter(|other| *other != name).collect();
             let others = others.join(" / ");

@@ -16,6 +16,7 @@ pub(super) const PROVIDER: Provider = Provider { name: "webpay", settings: &["wp
 
 /// How far a signature's time may lie from ours, in seconds, either way.
 const WINDOW: i64 = 15 * 60;
+const UNREADABLE: &str = "Request body is invalid";
 /// The one path for which the older digest, which does not cover the path, can be allowed.
 const TOKENS: &str = "/v2/tokens";
 /// The most items of a page, and how far it can be paged.
@@ -190,7 +191,7 @@ impl Signed<'_> {
     fn create_customer(&self) -> Result<Response> {
         let sent = match Sent::of(self.call) {
             Ok(sent) => sent,
-            Err(refusal) => return Ok(refusal),
+            Err(message) => return Ok(invalid(400, &message)),
         };
         if !self.is_first()? {
             return Ok(unauthorized());
@@ -210,7 +211,7 @@ impl Signed<'_> {
     fn update_customer(&self, id: &str) -> Result<Response> {
         let sent = match Sent::of(self.call) {
             Ok(sent) => sent,
-            Err(refusal) => return Ok(refusal),
+            Err(message) => return Ok(invalid(400, &message)),
         };
         let Some(known) = self.customer(id)? else { return Ok(no_customer()) };
         if sent.reference.as_ref().is_some_and(|reference| **reference != *known.reference) {
@@ -367,8 +368,9 @@ struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    fn of(call: &Call<'a>) -> Result<Sent<'a>, Response> {
-        let Some(body) = call.json().and_then(Value::object) else { return Err(unreadable()) };
+    /// Or what is wrong with it.
+    fn of(call: &Call<'a>) -> Result<Sent<'a>, String> {
+        let Some(body) = call.json().and_then(Value::object) else { return Err(UNREADABLE.to_owned()) };
         let mut faults = Vec::new();
         let mut texts = Vec::new();
         let mut wrong = Vec::new();
@@ -389,7 +391,7 @@ impl<'a> Sent<'a> {
         if !wrong.is_empty() || !faults.is_empty() {
             let spoken = wrong.iter().map(|name| format!("{} is invalid", spoken(name)));
             let all: Vec<String> = spoken.chain(faults.iter().map(|fault| (*fault).to_owned())).collect();
-            return Err(invalid(400, &all.join(", ")));
+            return Err(all.join(", "));
         }
         let reference = reference.is_filled().then(|| reference.as_str().to_owned());
         Ok(Sent { reference, texts, metadata: Some(metadata).filter(|metadata| !metadata.is_empty()) })
@@ -474,7 +476,7 @@ fn invalid(status: u16, message: &str) -> Response {
 }
 
 fn unreadable() -> Response {
-    invalid(400, "Request body is invalid")
+    invalid(400, UNREADABLE)
 }
 
 fn bad_page() -> Response {
