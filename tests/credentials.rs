@@ -27,7 +27,11 @@ impl Place {
     fn open(&self) -> Vault {
         let url = format!("sqlite:{}", self.db().display());
         let root = self.root();
-        let options = OpenOptions { create: true, merchant: "m-1", ..OpenOptions::new(&url, &root) };
+        let options = OpenOptions {
+            create: true,
+            merchant: "m-1",
+            ..OpenOptions::new(&url, Root::parse(&root).unwrap())
+        };
         Vault::open(&options).unwrap()
     }
 

@@ -280,7 +280,9 @@ fn a_failure_of_the_vault_is_the_providers_500_and_the_host_learns_why() {
     let file = folder.path().join("cards.db");
     Root::create(&root).unwrap();
     let url = format!("sqlite:{}", file.display());
-    let vault = Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&url, &root) }).unwrap();
+    let vault =
+        Vault::open(&OpenOptions { create: true, ..OpenOptions::new(&url, Root::parse(&root).unwrap()) })
+            .unwrap();
     std::fs::remove_file(file).unwrap();
     let expected = [
         r#"{"error_code":"INTERNAL_ERROR","message":"Internal server error"}"#,

@@ -23,7 +23,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(&folder)?;
 //! # Root::create("file:cards.root")?;
-//! let vault = Vault::open(&OpenOptions::new("memory:", "file:cards.root"))?;
+//! let vault = Vault::open(&OpenOptions::new("memory:", Root::parse("file:cards.root")?))?;
 //! let request = Request {
 //!     method: "POST",
 //!     target: "/v2/tokens",

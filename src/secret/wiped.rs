@@ -26,7 +26,9 @@ impl<T> Deref for Wiped<T> {
 impl<T> Drop for Wiped<T> {
     fn drop(&mut self) {
         // SAFETY: our own field, which is neither read nor dropped after this.
-        unsafe { std::ptr::write_volatile((&raw mut self.0).cast::<MaybeUninit<T>>(), MaybeUninit::zeroed()) };
+        unsafe {
+            std::ptr::write_volatile((&raw mut self.0).cast::<MaybeUninit<T>>(), MaybeUninit::zeroed())
+        };
         std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     }
 }

@@ -82,7 +82,10 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let root = format!("file:{}", folder.path().join("root").display());
         Root::create(&root).unwrap();
-        let vault = Vault::open(&OpenOptions { merchant: "m-1", ..OpenOptions::new("memory:", &root) });
+        let vault = Vault::open(&OpenOptions {
+            merchant: "m-1",
+            ..OpenOptions::new("memory:", Root::parse(&root).unwrap())
+        });
         Place { _folder: folder, vault: vault.unwrap() }
     }
 

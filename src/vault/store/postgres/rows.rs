@@ -1,8 +1,8 @@
 //! The rows of a vault in SQL, as PostgreSQL speaks it: what comes in numbers goes there and back as arrays.
 
 use super::super::{
-    AuditListing, AuditRow, CardRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id, InstrumentRow,
-    Listing, Print, Rows, Tally,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
+    InstrumentRow, Listing, Print, Rows, Tally,
 };
 use super::schema;
 use super::session::Session;
@@ -14,11 +14,12 @@ use postgres::types::{FromSql, ToSql};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
-/// The columns that make an instrument, a card, a customer.
+/// The columns that make an instrument, a card, a credential, a customer.
 const INSTRUMENT: &str =
     "i.token, i.card, i.customer, i.expiry, i.active, i.created_at, i.keep_until, i.sealed";
 const INSTRUMENT_COLUMNS: usize = 8;
 const CARD: &str = "c.id, c.network, c.iin, c.last4, c.pan";
+const CREDENTIAL: &str = "id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed";
 const CUSTOMER: &str = "id, coalesce(reference, ''), created_at, updated_at, deleted_at, sealed";
 
 /// Everything that is new in one statement, and one round trip.
@@ -307,6 +308,53 @@ impl Rows for PostgresRows<'_> {
         )
     }
 
+    fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
+        let sql = "insert into idempotency (merchant, key, token, at) values ($1, $2, $3, $4) on conflict do nothing";
+        Ok(self.change(sql, &[&merchant, &name, &token, &at])? == 1)
+    }
+
+    fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
+        self.find(&format!("select {CREDENTIAL} from credential where id = $1"), &[&id], credential_row)
+    }
+
+    fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
+        let sql = format!(
+            "insert into credential ({CREDENTIAL}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing"
+        );
+        let inserted = self.change(
+            &sql,
+            &[
+                &row.id,
+                &row.merchant,
+                &row.dialect,
+                &row.subject,
+                &row.scopes,
+                &row.created_at,
+                &row.expires_at,
+                &row.revoked_at,
+                &row.sealed,
+            ],
+        )?;
+        Ok(inserted == 1)
+    }
+
+    fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool> {
+        let sql = "update credential set revoked_at = $2, sealed = $3 where id = $1 and sealed = $4";
+        Ok(self.change(sql, &[&row.id, &row.revoked_at, &row.sealed, &was])? == 1)
+    }
+
+    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let sql = format!(
+            "select {CREDENTIAL} from credential where merchant = $1 and id > $2 order by id limit $3"
+        );
+        self.all(&sql, &[&merchant, &after, &count(limit)], credential_row)
+    }
+
+    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let sql = format!("select {CREDENTIAL} from credential where id > $1 order by id limit $2");
+        self.all(&sql, &[&after, &count(limit)], credential_row)
+    }
+
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
         let sql = format!("select {CUSTOMER} from customer where merchant = $1 and id = $2");
         self.find(&sql, &[&merchant, &id], |row| customer_row(row, 0))
@@ -403,7 +451,8 @@ impl Rows for PostgresRows<'_> {
             select epoch, sum(cards)::bigint, sum(instruments)::bigint, sum(customers)::bigint from (
                 select substr(pan, 2, 4) as epoch, 1 as cards, 0 as instruments, 0 as customers from card
                 union all select substr(sealed, 2, 4), 0, 1, 0 from instrument
-                union all select substr(sealed, 2, 4), 0, 0, 1 from customer) as sealed
+                union all select substr(sealed, 2, 4), 0, 0, 1 from customer
+                union all select substr(sealed, 2, 4), 0, 0, 0 from credential) as sealed
             group by epoch order by epoch";
         let read = |row: &Row| {
             let epoch = get::<Vec<u8>>(row, 0)?.try_into().map_err(|_| Code::Tampered)?;
@@ -503,5 +552,19 @@ fn customer_row(row: &Row, at: usize) -> Result<CustomerRow> {
         updated_at: get(row, at + 3)?,
         deleted_at: get(row, at + 4)?,
         sealed: get(row, at + 5)?,
+    })
+}
+
+fn credential_row(row: &Row) -> Result<CredentialRow> {
+    Ok(CredentialRow {
+        id: get(row, 0)?,
+        merchant: get(row, 1)?,
+        dialect: get(row, 2)?,
+        subject: get(row, 3)?,
+        scopes: get(row, 4)?,
+        created_at: get(row, 5)?,
+        expires_at: get(row, 6)?,
+        revoked_at: get(row, 7)?,
+        sealed: get(row, 8)?,
     })
 }

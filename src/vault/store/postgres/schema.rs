@@ -10,7 +10,7 @@ use crate::error::{Code, Result};
 use std::time::{Duration, Instant};
 
 /// The version that this library writes. Version 1 was never made here.
-pub const VERSION: i32 = 2;
+pub const VERSION: i32 = 3;
 
 const TABLES: &str = "
     create table fence (id int primary key, vault bytea not null, version bigint not null, schema int not null);
@@ -40,7 +40,22 @@ const TABLES: &str = "
     create table audit (
         merchant text not null, id bytea not null, at bigint not null, actor text not null, action text not null,
         token text not null, reason text not null, primary key (merchant, id));
+    create table credential (
+        id text primary key, merchant text not null, dialect text not null, subject text not null,
+        scopes text not null, created_at bigint not null, expires_at bigint not null, revoked_at bigint not null,
+        sealed bytea not null);
 ";
+
+/// From version 2: credentials.
+const FROM_2: &str = "
+    create table credential (
+        id text primary key, merchant text not null, dialect text not null, subject text not null,
+        scopes text not null, created_at bigint not null, expires_at bigint not null, revoked_at bigint not null,
+        sealed bytea not null);
+";
+
+/// The steps from each older version to the next one, beginning with 2.
+const STEPS: [&str; VERSION as usize - 2] = [FROM_2];
 
 /// Finds the vault, or makes it where `create` says so; of two that try at once one finds it made.
 ///
@@ -51,7 +66,10 @@ pub fn open(session: &mut Session, patience: Duration, mut create: Option<Work<'
         match version(session)? {
             Some(VERSION) => return Ok(()),
             Some(newer) if newer > VERSION => return Err(Code::SchemaNewer.into()),
-            Some(_) => return Err(Code::NotAVault.into()),
+            Some(older) => {
+                migrate(session, older)?;
+                continue;
+            }
             None => {}
         }
         let Some(create) = create.as_mut() else { return Err(Code::NotAVault.into()) };
@@ -70,6 +88,27 @@ fn version(session: &mut Session) -> Result<Option<i32>> {
         return Ok(None);
     }
     session.number("select schema from panseal.fence where id = 1")
+}
+
+/// One step; of two that take it at once the second finds it taken.
+fn migrate(session: &mut Session, from: i32) -> Result<()> {
+    let step = usize::try_from(from - 2).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
+    session.run("begin; update panseal.fence set version = version + 1 where id = 1")?;
+    let done = version(session).and_then(|present| {
+        if present != Some(from) {
+            return Ok(());
+        }
+        session.run("set local search_path to panseal")?;
+        session.run(step)?;
+        session.run(&format!("update fence set schema = {}", from + 1))
+    });
+    match done {
+        Ok(()) => session.commit(),
+        Err(error) => {
+            session.roll_back();
+            Err(error)
+        }
+    }
 }
 
 fn make(session: &mut Session, create: Work<'_>) -> Result<()> {
