@@ -192,7 +192,7 @@ impl Vault {
                 Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => {
                     match self.shared.reload(&keyring, error) {
                         Err(error) if is_again(&error) => {
-                            pauses.pause()?;
+                            pauses.pause().map_err(|busy| self.why(busy))?;
                             continue;
                         }
                         other => other?,
@@ -208,10 +208,15 @@ impl Vault {
                         return Err(if error.code() == Code::Epoch { Code::Tampered.into() } else { error });
                     }
                 }
-                Err(error) if is_again(&error) => pauses.pause()?,
+                Err(error) if is_again(&error) => pauses.pause().map_err(|busy| self.why(busy))?,
                 other => return other,
             }
         }
+    }
+
+    /// Why patience has ended: the database cannot be reached, or it is busy.
+    fn why(&self, busy: Error) -> Error {
+        self.shared.store.out_of_reach().unwrap_or(busy)
     }
 
     /// A transaction that begins with the fence and ends with a line of the audit trail, by which its commit is known
@@ -344,7 +349,7 @@ impl Pauses {
         // Writers that were in each other's way are not to meet again.
         let mut byte = [0];
         getrandom::fill(&mut byte).map_err(|_| Code::Internal)?;
-        std::thread::sleep(self.next.mul_f32(0.5 + f32::from(byte[0]) / 255.0));
+        fork::sleep(self.next.mul_f32(0.5 + f32::from(byte[0]) / 255.0));
         self.next = (self.next * 2).min(PAUSE_MAX);
         Ok(())
     }

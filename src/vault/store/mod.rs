@@ -54,6 +54,12 @@ pub trait Store: Send + Sync {
         self.write(&mut |rows| job.run(rows))
     }
 
+    /// Why the database cannot be reached, where the last attempt to do so has failed: work on it is to be tried again
+    /// all the same, for as long as patience lasts.
+    fn out_of_reach(&self) -> Option<Error> {
+        None
+    }
+
     /// Gives up whatever must not be carried into a forked process. The next `read` or `write` opens it again.
     fn let_go(&self);
 

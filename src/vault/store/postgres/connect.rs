@@ -1,13 +1,13 @@
 //! A session on a PostgreSQL server that writes: what the URL says, TLS, and the session's settings.
 
-use super::fault::{self, Remedy};
+use super::fault;
 use super::tls::{self, Trust};
 use crate::error::{Code, Result};
 use percent_encoding::percent_decode_str;
 use postgres::config::{SslMode, TargetSessionAttrs};
 use postgres::{Client, Config};
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a server may keep silent about what was sent to it before the connection counts as dead.
@@ -18,15 +18,12 @@ const IDLE: Duration = Duration::from_secs(30);
 const CLIENTS_OWN_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 /// A backstop for statements: what is slow without waiting for a lock.
 const SLOW: Duration = Duration::from_secs(60);
-/// Longer than the pause before a fresh attempt ever gets.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Where a vault is and how to get there: a URL that was understood.
 pub struct Target {
     config: Config,
     tls: MakeRustlsConnect,
     settings: String,
-    patience: Duration,
 }
 
 impl Target {
@@ -51,7 +48,7 @@ impl Target {
         config.ssl_mode(mode);
         complete(&mut config, patience)?;
         let settings = session_settings(patience);
-        Ok(Target { config, tls: MakeRustlsConnect::new(tls), settings, patience })
+        Ok(Target { config, tls: MakeRustlsConnect::new(tls), settings })
     }
 
     /// Tries each host once. `Store` with errno or SQLSTATE, `Busy` where the server has no connection left.
@@ -59,25 +56,8 @@ impl Target {
         self.attempt().map_err(fault::failed)
     }
 
-    /// Tries again while patience lasts, as after a fail-over, when a standby is about to become the primary. What
-    /// waiting does not mend, such as a wrong password, is said at once.
-    pub fn reconnect(&self) -> Result<Client> {
-        let deadline = Instant::now() + self.patience;
-        let mut pause = Duration::from_millis(20);
-        loop {
-            match self.attempt() {
-                Err(error)
-                    if fault::remedy(&error) == Remedy::Reconnect && Instant::now() + pause < deadline =>
-                {
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
-                answer => return answer.map_err(fault::failed),
-            }
-        }
-    }
-
-    fn attempt(&self) -> Result<Client, postgres::Error> {
+    /// [`Target::connect`], with the failure as the client tells it.
+    pub fn attempt(&self) -> Result<Client, postgres::Error> {
         let mut client = self.config.connect(self.tls.clone())?;
         client.batch_execute(&self.settings)?;
         Ok(client)
@@ -107,8 +87,8 @@ fn complete(config: &mut Config, patience: Duration) -> Result<()> {
 
 /// An acknowledged row is on disk, there and where the server's own setting says so on its standbys: the setting is
 /// only ever made stricter. So is the isolation level: who has waited for a card's lock must see what its holder did,
-/// or be told to begin again, and 'repeatable read' does neither. No wait for a lock is longer than `patience` (0 would mean for ever), and a transaction
-/// whose client went silent does not hold its locks for long.
+/// or be told to begin again, and 'repeatable read' does neither. No wait for a lock is longer than `patience` (0 would
+/// mean for ever), and a transaction whose client went silent does not hold its locks for long.
 fn session_settings(patience: Duration) -> String {
     let lock = patience.as_millis().clamp(1, i32::MAX as u128);
     let statement = (patience + SLOW).as_millis().clamp(1, i32::MAX as u128);

@@ -10,9 +10,10 @@ mod schema;
 mod session;
 mod tls;
 
-use super::{Fence, Store, Work};
+use super::{Fence, Store, Work, again};
 use crate::error::{Code, Error, Result};
 use connect::Target;
+use fault::Remedy;
 use rows::PostgresRows;
 use session::Session;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,8 @@ const IDLE: usize = 32;
 pub struct PostgresStore {
     target: Target,
     idle: Mutex<Vec<Session>>,
+    /// Why the last attempt to connect has failed, if it has.
+    out_of_reach: Mutex<Option<Error>>,
 }
 
 impl PostgresStore {
@@ -35,7 +38,7 @@ impl PostgresStore {
         let target = Target::parse(url, patience)?;
         let mut session = Session::new(target.connect()?)?;
         schema::open(&mut session, patience, create)?;
-        Ok(PostgresStore { target, idle: Mutex::new(vec![session]) })
+        Ok(PostgresStore { target, idle: Mutex::new(vec![session]), out_of_reach: Mutex::default() })
     }
 
     /// Lends a session to `work`; one that fails under it is not used again, nor those that were opened before it.
@@ -43,7 +46,7 @@ impl PostgresStore {
         let idle = self.idle().pop();
         let mut session = match idle {
             Some(session) if !session.is_broken() => session,
-            _ => Session::new(self.target.reconnect()?)?,
+            _ => self.connect()?,
         };
         let outcome = work(&mut session);
         let mut idle = self.idle();
@@ -55,6 +58,23 @@ impl PostgresStore {
             idle.push(session);
         }
         outcome
+    }
+
+    /// Tries each host once. What waiting may mend, as after a fail-over, when a standby is about to become the primary,
+    /// is to be tried again: whoever has the patience waits, and holds nothing meanwhile. What it does not mend, such as
+    /// a wrong password, is said at once.
+    fn connect(&self) -> Result<Session> {
+        let mut out_of_reach = None;
+        let session = match self.target.attempt() {
+            Ok(client) => Session::new(client),
+            Err(error) if fault::remedy(&error) == Remedy::Reconnect => {
+                out_of_reach = Some(fault::failed(error));
+                Err(again())
+            }
+            Err(error) => Err(fault::failed(error)),
+        };
+        *self.out_of_reach.lock().unwrap_or_else(PoisonError::into_inner) = out_of_reach;
+        session
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
@@ -83,6 +103,10 @@ impl Store for PostgresStore {
             open.done = true;
             open.session.commit()
         })
+    }
+
+    fn out_of_reach(&self) -> Option<Error> {
+        *self.out_of_reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sessions of the parent stay the parent's: see [`Store::forked`].
