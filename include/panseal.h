@@ -78,11 +78,23 @@ extern "C" {
 /* The longest number as it is displayed, in bytes. */
 #define PANSEAL_MASK_MAX 31
 
-/* The longest merchant, customer or actor, in bytes. */
+/* The longest merchant, customer, reference, actor or idempotency key, in bytes. */
 #define PANSEAL_ID_MAX 64
 
 /* The longest reason for a detokenization, in bytes. */
 #define PANSEAL_REASON_MAX 256
+
+/* The longest cardholder's name in a vault, in bytes. */
+#define PANSEAL_NAME_MAX 111
+
+/* The longest metadata of an instrument, and the longest data of a customer, in bytes. */
+#define PANSEAL_METADATA_MAX 4096
+
+/* The most cards of one panseal_vault_tokenize_many. */
+#define PANSEAL_MANY_MAX 10000
+
+/* The most rows that one page of a list has. */
+#define PANSEAL_LIST_MAX 1000
 
 /* The most violations of one card. */
 #define PANSEAL_VIOLATION_MAX 8
@@ -98,6 +110,12 @@ extern "C" {
 
 /* Size of a masked number's field in a struct. */
 #define PANSEAL_MASK_ROOM 32
+
+/* Size of a reason's field in a struct. */
+#define PANSEAL_REASON_ROOM 264
+
+/* Size of a field with the name of a verb or a store. */
+#define PANSEAL_WORD_ROOM 24
 
 /* The card number. */
 #define PANSEAL_PARAM_NUMBER 1
@@ -272,7 +290,7 @@ PANSEAL_API uint32_t panseal_abi(void);
 PANSEAL_API const char *panseal_version(void);
 
 /* Whether this build, on this machine, has a feature: "mlock" (keys are locked in memory), "ff1" (the token
- * scheme), "postgres".
+ * scheme), "postgres" (vaults at "postgres://...").
  * 1, or 0 also for a name that is not known and for NULL. */
 PANSEAL_API int32_t panseal_has_feature(const char *name);
 
@@ -955,13 +973,15 @@ typedef struct panseal_open_options {
     uint32_t struct_size;
     /* PANSEAL_OPEN_..., or 0. */
     uint32_t flags;
-    /* Vault: "sqlite:cards.db". Tokenizer: the path of its keyring file. */
+    /* Vault: "sqlite:cards.db", "memory:", "postgres://user@host:5432,host:5432/database". Tokenizer: the path of its
+     * keyring file. */
     const char *url;
     /* The root key, "file:PATH", "env:NAME" or "components:PATH,PATH[,PATH]"; NULL with root_fn. */
     const char *root;
     /* The tenant that this handle works for; NULL is "". */
     const char *merchant;
-    /* How tokens are made. Vault: NULL is "random". Tokenizer: "ff1:0+4", "siv", "siv:letters", "mac". */
+    /* How tokens are made. Vault: "random", as NULL, "random:uuid", "surrogate:K+L". Tokenizer: "ff1:0+4", "siv",
+     * "siv:letters", "mac". */
     const char *scheme;
     /* Vault: who acts, for the audit trail; NULL is "". */
     const char *actor;
@@ -973,8 +993,8 @@ typedef struct panseal_open_options {
     uint32_t busy_timeout_ms;
     /* 0. */
     uint32_t reserved;
-    /* Tokenizer: the generation that panseal_tokenizer_status told last; an older keyring file is
-     * PANSEAL_E_TAMPERED. 0: any. */
+    /* The generation that panseal_tokenizer_status or panseal_vault_status told last; an older keyring file or vault
+     * is PANSEAL_E_TAMPERED. 0: any. */
     int64_t min_generation;
 } panseal_open_options;
 
@@ -1177,6 +1197,13 @@ panseal_status panseal_classify(const char *text,
 /* A new token for each call. */
 #define PANSEAL_REUSE_NEVER 0
 
+/* The token of before where the same customer's card is here already: the newest active one with the same token
+ * scheme. A later expiry, and a name that is given with an expiry that is not earlier, take the place of its own. */
+#define PANSEAL_REUSE_CUSTOMER 1
+
+/* The token of before where the card is here already, whoever the customer is. */
+#define PANSEAL_REUSE_MERCHANT 2
+
 /* A handle on a vault: a ticket, never to be dereferenced. */
 typedef struct panseal_vault panseal_vault;
 
@@ -1184,12 +1211,25 @@ typedef struct panseal_vault panseal_vault;
 typedef struct panseal_tokenize_options {
     /* Set by PANSEAL_INIT. */
     uint32_t struct_size;
-    /* PANSEAL_REUSE_NEVER. */
+    /* PANSEAL_REUSE_... */
     int32_t reuse;
-    /* NULL: the handle's. */
+    /* "random", "random:uuid", "surrogate:K+L"; NULL: the handle's. */
     const char *scheme;
-    /* Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. */
+    /* Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. PANSEAL_REUSE_CUSTOMER asks for one. */
     panseal_text customer;
+    /* A name for this call, UTF-8, up to PANSEAL_ID_MAX bytes: whoever repeats it with the same card within 24 hours
+     * gets the first result, with another card PANSEAL_E_CONFLICT. Absent: none. */
+    panseal_text idempotency_key;
+    /* A JSON object of up to 16 members and PANSEAL_METADATA_MAX bytes, sealed beside the card; a violation of
+     * PANSEAL_PARAM_METADATA where it is none, or holds a card number. Absent: none. */
+    panseal_text metadata;
+    /* Until when it is kept, in seconds since 1970 UTC: then panseal_vault_purge_expired removes it. 0: for ever. */
+    int64_t keep_until;
+    /* How many active tokens the customer may have, which panseal_vault_customer_create has made: PANSEAL_E_LIMIT for
+     * one more, PANSEAL_E_ARGUMENT where there is no such customer. 0: any number. */
+    uint32_t customer_limit;
+    /* 0. */
+    uint32_t reserved;
 } panseal_tokenize_options;
 
 /* A stored card, as it may be shown. Texts end with a NUL; times are seconds since 1970 UTC. */
@@ -1223,7 +1263,10 @@ typedef struct panseal_instrument {
 } panseal_instrument;
 
 /* Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
- * else than a vault is left as it is. */
+ * else than a vault is left as it is.
+ *
+ * PANSEAL_E_NOT_A_VAULT where none is; PANSEAL_E_SCHEMA_NEWER; PANSEAL_E_TAMPERED for a vault older than
+ * min_generation; PANSEAL_E_UNSUPPORTED for "postgres://..." where this build lacks it. */
 PANSEAL_API
 panseal_status panseal_vault_open(const panseal_open_options *how,
                                   panseal_vault **out,
@@ -1241,13 +1284,34 @@ panseal_status panseal_vault_merchant(panseal_vault *vault,
 
 /* Checks a card, stores it, and gives its token, which is on disk on PANSEAL_OK. `options` may be NULL.
  *
- * PANSEAL_E_CARD with all violations in err where the card is refused; nothing is stored then. */
+ * PANSEAL_E_CARD with all violations in err where the card is refused; nothing is stored then. PANSEAL_E_DOMAIN and
+ * PANSEAL_E_NETWORK where "surrogate" cannot be made of the number, PANSEAL_E_EXHAUSTED where all are issued. */
 PANSEAL_API
 panseal_status panseal_vault_tokenize(panseal_vault *vault,
                                       const panseal_card *card,
                                       const panseal_tokenize_options *options,
                                       panseal_instrument *out,
                                       panseal_error *err);
+
+/* Stores up to PANSEAL_MANY_MAX cards in one transaction, with an outcome for each: a card that is refused does not
+ * stand in the way of the others. `options_count` is 0, with `options` NULL; 1, for all cards; or count, one a card.
+ *
+ * status[i] is what panseal_vault_tokenize would answer for card i, or, of a card that is refused, the first thing
+ * that is wrong with it: PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; panseal_card_check tells all of them. The result is
+ * PANSEAL_OK also when cards were refused; unless it is, nothing was stored and nothing written.
+ *
+ * cards[0], options[0] and instruments[0] must be PANSEAL_INITed: their struct_size is the stride of their array, and
+ * all cards and options have it. `instruments` (may be NULL) has zeros for a card that was refused. The arrays must
+ * not overlap. */
+PANSEAL_API
+panseal_status panseal_vault_tokenize_many(panseal_vault *vault,
+                                           const panseal_card *cards,
+                                           size_t count,
+                                           const panseal_tokenize_options *options,
+                                           size_t options_count,
+                                           panseal_instrument *instruments,
+                                           panseal_status *status,
+                                           panseal_error *err);
 
 /* What may be shown of a token's card. */
 PANSEAL_API
@@ -1278,6 +1342,456 @@ panseal_status panseal_vault_deactivate(panseal_vault *vault,
                                         const char *token,
                                         size_t token_len,
                                         panseal_error *err);
+
+/* ---- instruments ----------------------------------------------------------------------------------------- */
+
+/* Those that are active. */
+#define PANSEAL_QUERY_ACTIVE 1
+
+/* Those that are not active. */
+#define PANSEAL_QUERY_INACTIVE 2
+
+/* Those that have no customer. */
+#define PANSEAL_QUERY_NO_CUSTOMER 4
+
+/* The expiry becomes another. */
+#define PANSEAL_CHANGE_EXPIRY 1
+
+/* The name becomes another; absent: none. */
+#define PANSEAL_CHANGE_NAME 2
+
+/* The customer becomes another; absent: none. */
+#define PANSEAL_CHANGE_CUSTOMER 4
+
+/* The metadata becomes another; absent: none. */
+#define PANSEAL_CHANGE_METADATA 8
+
+/* The time until which it is kept becomes another; 0: for ever. */
+#define PANSEAL_CHANGE_KEEP_UNTIL 16
+
+/* Which instruments are wanted; all zero: all of them. */
+typedef struct panseal_query {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* PANSEAL_QUERY_..., or 0. */
+    uint32_t flags;
+    /* Those of this customer. */
+    panseal_text customer;
+    /* Those behind this token, in the order of tokens. Absent: from the first. */
+    panseal_text after;
+    /* So many are passed over, up to 10000: to go through all of them, use after. */
+    uint32_t offset;
+    /* 0. */
+    uint32_t reserved;
+} panseal_query;
+
+/* What becomes different of an instrument. A field is looked at where `fields` has its PANSEAL_CHANGE_..., and must be
+ * zero where not. */
+typedef struct panseal_change {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* PANSEAL_CHANGE_... */
+    uint32_t fields;
+    /* 1..12. */
+    int32_t expiry_month;
+    /* 0..99, meaning 2000..2099, or 2000..2099. */
+    int32_t expiry_year;
+    /* The cardholder, UTF-8, Latin script, up to PANSEAL_NAME_MAX bytes. */
+    panseal_text name;
+    /* UTF-8, up to PANSEAL_ID_MAX bytes. */
+    panseal_text customer;
+    /* As in panseal_tokenize_options. */
+    panseal_text metadata;
+    /* Seconds since 1970 UTC. */
+    int64_t keep_until;
+} panseal_change;
+
+/* What panseal_vault_purge_expired has removed. */
+typedef struct panseal_purged {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* Instruments whose time was over. */
+    uint64_t instruments;
+    /* Cards that had no instrument left. */
+    uint64_t cards;
+    /* Idempotency keys older than a day. */
+    uint64_t keys;
+} panseal_purged;
+
+/* A page of the merchant's instruments, in the order of tokens, which is no order of time. `query` NULL: all of them.
+ *
+ * Up to cap are written, at most PANSEAL_LIST_MAX; *count says how many came, 0 is the end. To go on, ask again with
+ * query->after the last one's token. page[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
+ * PANSEAL_E_ARGUMENT for cap 0, PANSEAL_E_LIMIT for an offset beyond 10000. */
+PANSEAL_API
+panseal_status panseal_vault_list(panseal_vault *vault,
+                                  const panseal_query *query,
+                                  panseal_instrument *page,
+                                  size_t cap,
+                                  size_t *count,
+                                  panseal_error *err);
+
+/* How many instruments a query has in all, wherever it begins. `query` NULL: all. */
+PANSEAL_API
+panseal_status panseal_vault_count(panseal_vault *vault,
+                                   const panseal_query *query,
+                                   uint64_t *count,
+                                   panseal_error *err);
+
+/* Is this card here? Its instruments, active or not, the newest first: up to cap are written, and *count says how many
+ * there are; 0 where it is not here. page[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
+ * `page` NULL, with cap 0: *count alone. Spaces and hyphens in the number are dropped.
+ *
+ * Confirms a guess at a card number, as tokenizing with reuse does: see panseal_vault_guard. PANSEAL_E_MISSING,
+ * PANSEAL_E_CHARSET, PANSEAL_E_LENGTH, PANSEAL_E_MALFORMED for what is no number. */
+PANSEAL_API
+panseal_status panseal_vault_find(panseal_vault *vault,
+                                  const char *number,
+                                  size_t number_len,
+                                  panseal_instrument *page,
+                                  size_t cap,
+                                  size_t *count,
+                                  panseal_error *err);
+
+/* The cardholder's name beside a token, up to PANSEAL_NAME_MAX bytes of UTF-8; of length 0 where there is none. */
+PANSEAL_API
+panseal_status panseal_vault_name(panseal_vault *vault,
+                                  const char *token,
+                                  size_t token_len,
+                                  char *out,
+                                  size_t cap,
+                                  size_t *len,
+                                  panseal_error *err);
+
+/* The metadata beside a token as it was given, up to PANSEAL_METADATA_MAX bytes; of length 0 where there is none. */
+PANSEAL_API
+panseal_status panseal_vault_metadata(panseal_vault *vault,
+                                      const char *token,
+                                      size_t token_len,
+                                      char *out,
+                                      size_t cap,
+                                      size_t *len,
+                                      panseal_error *err);
+
+/* Changes an instrument; `out` (may be NULL) is how it is then.
+ *
+ * PANSEAL_E_CARD for an expiry, name or metadata that is refused, which err tells; PANSEAL_E_ARGUMENT for a customer
+ * or time that is not of its form, an unknown field, or one that is given and not named in `fields`. */
+PANSEAL_API
+panseal_status panseal_vault_update(panseal_vault *vault,
+                                    const char *token,
+                                    size_t token_len,
+                                    const panseal_change *change,
+                                    panseal_instrument *out,
+                                    panseal_error *err);
+
+/* Puts a deactivated token into use again. Doing so twice is fine. */
+PANSEAL_API
+panseal_status panseal_vault_reactivate(panseal_vault *vault,
+                                        const char *token,
+                                        size_t token_len,
+                                        panseal_error *err);
+
+/* Removes a token for ever, and the card with its last one. A surrogate is not issued again. */
+PANSEAL_API
+panseal_status panseal_vault_delete(panseal_vault *vault,
+                                    const char *token,
+                                    size_t token_len,
+                                    panseal_error *err);
+
+/* Removes the merchant's instruments whose keep_until has passed, their cards, and idempotency keys older than a day;
+ * `out` (may be NULL) says how many. In small transactions: others go on meanwhile, and where it fails, what was
+ * removed is removed. */
+PANSEAL_API
+panseal_status panseal_vault_purge_expired(panseal_vault *vault,
+                                           panseal_purged *out,
+                                           panseal_error *err);
+
+/* ---- customers ------------------------------------------------------------------------------------------- */
+
+/* A customer of the merchant's. Texts end with a NUL; times are seconds since 1970 UTC. It is about a person: not for
+ * logs. */
+typedef struct panseal_customer {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* How long its data is, in bytes: panseal_vault_customer_data. */
+    uint32_t data_len;
+    /* When it was made. */
+    int64_t created_at;
+    /* When it was changed last. */
+    int64_t updated_at;
+    /* When it was marked as deleted; 0: it is not. */
+    int64_t deleted_at;
+    /* Its id. */
+    char id[PANSEAL_ID_ROOM];
+    /* Another name that leads to it, or "". */
+    char reference[PANSEAL_ID_ROOM];
+} panseal_customer;
+
+/* Makes a customer. A vault needs none of them: panseal_tokenize_options.customer may be any id, but for a
+ * customer_limit.
+ *
+ * `id` and `reference` (absent: none) are UTF-8 of up to PANSEAL_ID_MAX bytes; `data` (absent: none) is a text, UTF-8,
+ * of up to PANSEAL_METADATA_MAX bytes, which is sealed. `out` may be NULL. PANSEAL_E_CONFLICT where the merchant has
+ * one of that id or reference; PANSEAL_E_LIMIT for longer data; PANSEAL_E_CARD where a card number is in it;
+ * PANSEAL_E_ARGUMENT. */
+PANSEAL_API
+panseal_status panseal_vault_customer_create(panseal_vault *vault,
+                                             const char *id,
+                                             size_t id_len,
+                                             const char *reference,
+                                             size_t reference_len,
+                                             const char *data,
+                                             size_t data_len,
+                                             panseal_customer *out,
+                                             panseal_error *err);
+
+/* A customer by its id, also one that is marked as deleted. PANSEAL_E_TOKEN where there is none. */
+PANSEAL_API
+panseal_status panseal_vault_customer_get(panseal_vault *vault,
+                                          const char *id,
+                                          size_t id_len,
+                                          panseal_customer *out,
+                                          panseal_error *err);
+
+/* A customer by its reference. PANSEAL_E_TOKEN where there is none. */
+PANSEAL_API
+panseal_status panseal_vault_customer_find(panseal_vault *vault,
+                                           const char *reference,
+                                           size_t reference_len,
+                                           panseal_customer *out,
+                                           panseal_error *err);
+
+/* A customer's data, up to PANSEAL_METADATA_MAX bytes. PANSEAL_E_TOKEN where there is no such customer. */
+PANSEAL_API
+panseal_status panseal_vault_customer_data(panseal_vault *vault,
+                                           const char *id,
+                                           size_t id_len,
+                                           char *out,
+                                           size_t cap,
+                                           size_t *len,
+                                           panseal_error *err);
+
+/* Puts other data in the place of a customer's. `out` may be NULL. PANSEAL_E_TOKEN where there is no such customer;
+ * else as panseal_vault_customer_create. */
+PANSEAL_API
+panseal_status panseal_vault_customer_update(panseal_vault *vault,
+                                             const char *id,
+                                             size_t id_len,
+                                             const char *data,
+                                             size_t data_len,
+                                             panseal_customer *out,
+                                             panseal_error *err);
+
+/* Marks a customer as deleted (`deleted` 1), or takes the mark away (0); its instruments stay. `out` may be NULL.
+ * PANSEAL_E_TOKEN where there is no such customer. */
+PANSEAL_API
+panseal_status panseal_vault_customer_mark(panseal_vault *vault,
+                                           const char *id,
+                                           size_t id_len,
+                                           int32_t deleted,
+                                           panseal_customer *out,
+                                           panseal_error *err);
+
+/* Removes a customer for ever; its instruments stay. PANSEAL_E_TOKEN where there is no such customer. */
+PANSEAL_API
+panseal_status panseal_vault_customer_delete(panseal_vault *vault,
+                                             const char *id,
+                                             size_t id_len,
+                                             panseal_error *err);
+
+/* A page of the merchant's customers in the order of their ids, those behind `after` (absent: from the first), also
+ * those that are marked as deleted. As panseal_vault_list: up to cap, at most PANSEAL_LIST_MAX; *count 0 is the end. */
+PANSEAL_API
+panseal_status panseal_vault_customer_list(panseal_vault *vault,
+                                           const char *after,
+                                           size_t after_len,
+                                           panseal_customer *page,
+                                           size_t cap,
+                                           size_t *count,
+                                           panseal_error *err);
+
+/* ---- keys of a vault ------------------------------------------------------------------------------------- */
+
+/* Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
+ * and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp. */
+typedef int32_t (*panseal_progress_fn)(void *userdata, uint64_t done, uint64_t total);
+
+/* The state of a vault. */
+typedef struct panseal_vault_state {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* The version of its tables. */
+    int32_t schema;
+    /* Grows with every change of the keys: keep it for panseal_open_options.min_generation. */
+    int64_t generation;
+    /* Cards of all merchants. */
+    uint64_t cards;
+    /* Instruments of all merchants. */
+    uint64_t instruments;
+    /* The generation of the index key, under which 'same card?' is answered. */
+    uint32_t index;
+    /* How many index keys are in force: 1, or 2 while panseal_vault_change_index is under way. */
+    uint32_t index_count;
+    /* "sqlite", "memory" or "postgres". */
+    char store[PANSEAL_WORD_ROOM];
+} panseal_vault_state;
+
+/* An epoch of a vault, and how many rows of all merchants need it. Times are seconds since 1970 UTC. */
+typedef struct panseal_vault_epoch {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 1, 2, 3, ... */
+    uint32_t id;
+    /* PANSEAL_EPOCH_... */
+    int32_t state;
+    /* 0. */
+    uint32_t reserved;
+    /* When it was made. */
+    int64_t created_at;
+    /* When it ceased to be active; 0: it has not. */
+    int64_t retired_at;
+    /* Cards sealed under it. */
+    uint64_t cards;
+    /* Instruments sealed under it. */
+    uint64_t instruments;
+    /* Customers sealed under it. */
+    uint64_t customers;
+    /* By which people compare keys: five bytes of AES-CMAC in hex, ended by a NUL. */
+    char check[PANSEAL_CHECK_ROOM];
+} panseal_vault_epoch;
+
+/* Makes a new epoch: from now on everything is sealed under it, and what is sealed under older ones opens as before.
+ * Tokens stay what they are. *epoch (may be NULL) is its id. */
+PANSEAL_API
+panseal_status panseal_vault_rotate(panseal_vault *vault,
+                                    uint32_t *epoch,
+                                    panseal_error *err);
+
+/* Seals every row of every merchant under the active epoch, in small transactions, while others go on. *sealed (may be
+ * NULL) is how many rows it was. Stopped or killed, it loses nothing; called again, it goes on with those that are
+ * left. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it. */
+PANSEAL_API
+panseal_status panseal_vault_rewrap(panseal_vault *vault,
+                                    panseal_progress_fn progress,
+                                    void *userdata,
+                                    uint64_t *sealed,
+                                    panseal_error *err);
+
+/* Forgets an epoch's key for ever: what it sealed, in backups too, opens no more. PANSEAL_E_EPOCH for the active
+ * epoch, one that is not there or destroyed already, and one that a row still needs: panseal_vault_rewrap first. */
+PANSEAL_API
+panseal_status panseal_vault_destroy(panseal_vault *vault,
+                                     uint32_t epoch,
+                                     panseal_error *err);
+
+/* Changes the index key, by which the vault knows a card again: gives every card a fingerprint under a new one and
+ * forgets the old one, while others go on. *generation (may be NULL) is the new one. Stopped or killed, call it again:
+ * it goes on with the new key that is there. `progress` as with panseal_vault_rewrap. */
+PANSEAL_API
+panseal_status panseal_vault_change_index(panseal_vault *vault,
+                                          panseal_progress_fn progress,
+                                          void *userdata,
+                                          uint32_t *generation,
+                                          panseal_error *err);
+
+/* Wraps the vault's keys under another root key, a URI or a function, on which the handles of this vault go on. Other
+ * processes go on too with the keys that they have loaded; the next time that they load them they need the new root
+ * key at its place. */
+PANSEAL_API
+panseal_status panseal_vault_change_root(panseal_vault *vault,
+                                         const char *root,
+                                         panseal_root_fn root_fn,
+                                         void *root_userdata,
+                                         panseal_error *err);
+
+/* The state of the vault, of all merchants, in `state` (may be NULL). Fills `cap` epochs, the oldest first; *count
+ * says how many there are: PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its
+ * struct_size is the stride of the array. `epochs` NULL, with cap 0: none of them. Reads every row: for an operator,
+ * not for every minute. */
+PANSEAL_API
+panseal_status panseal_vault_status(panseal_vault *vault,
+                                    panseal_vault_state *state,
+                                    panseal_vault_epoch *epochs,
+                                    size_t cap,
+                                    size_t *count,
+                                    panseal_error *err);
+
+/* ---- audit and guard ------------------------------------------------------------------------------------- */
+
+/* Bytes of a line's id. */
+#define PANSEAL_LINE_ID_LEN 16
+
+/* Which lines of the audit trail are wanted; all zero: all of them. */
+typedef struct panseal_audit_query {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* Those about this token. Absent: all. */
+    panseal_text token;
+    /* Those behind the line with this id. Zeros: from the first. */
+    uint8_t after[PANSEAL_LINE_ID_LEN];
+} panseal_audit_query;
+
+/* A line of the audit trail. Texts end with a NUL. */
+typedef struct panseal_audit_line {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* When, in seconds since 1970 UTC. */
+    int64_t at;
+    /* Ascending in time. */
+    uint8_t id[PANSEAL_LINE_ID_LEN];
+    /* "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete", "purge",
+     * "customer", "rotate", "rewrap", "destroy", "change_index", "change_root". */
+    char action[PANSEAL_WORD_ROOM];
+    /* Who acted, or "". */
+    char actor[PANSEAL_ID_ROOM];
+    /* The token that was acted on, or "". */
+    char token[PANSEAL_TOKEN_ROOM];
+    /* Why, or "". */
+    char reason[PANSEAL_REASON_ROOM];
+} panseal_audit_line;
+
+/* Sees an operation before it happens: for which merchant, by which actor, of which kind, on how many cards or tokens.
+ * 0 lets it go on; anything else ends the call with PANSEAL_E_CALLBACK, without effect.
+ *
+ * Kinds are "tokenize", "lookup", "find", "list", "detokenize", "update", "deactivate", "reactivate", "delete",
+ * "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "status". The texts end
+ * with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must not throw or
+ * longjmp. */
+typedef int32_t (*panseal_guard_fn)(void *userdata,
+                                    const char *merchant,
+                                    const char *actor,
+                                    const char *kind,
+                                    size_t count);
+
+/* A page of the merchant's audit trail, the oldest line first. `query` NULL: all of it. As panseal_vault_list: up to
+ * cap, at most PANSEAL_LIST_MAX; *count 0 is the end; to go on, ask again with query->after the last line's id.
+ * lines[0] must be PANSEAL_INITed: its struct_size is the stride of the array. */
+PANSEAL_API
+panseal_status panseal_vault_audit(panseal_vault *vault,
+                                   const panseal_audit_query *query,
+                                   panseal_audit_line *lines,
+                                   size_t cap,
+                                   size_t *count,
+                                   panseal_error *err);
+
+/* Has `guard` asked before every operation of this handle, and of all that are related to it by
+ * panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK.
+ *
+ * Whoever may tokenize with reuse, or panseal_vault_find, can confirm a guess at a card number: a guard can count and
+ * slow down. `userdata` must be good until the guard is taken away, or the last of these handles closed, and all calls
+ * that were inside have returned. */
+PANSEAL_API
+panseal_status panseal_vault_guard(panseal_vault *vault,
+                                   panseal_guard_fn guard,
+                                   void *userdata,
+                                   panseal_error *err);
 
 /* Zeroes a struct and sets its struct_size: PANSEAL_INIT(card). */
 #define PANSEAL_INIT(record) panseal_struct_init(&(record), sizeof(record))

@@ -7,7 +7,7 @@ use cbindgen::{
 };
 use std::path::{Path, PathBuf};
 
-const CHAPTERS: [(&str, &str); 8] = [
+const CHAPTERS: [(&str, &str); 12] = [
     ("library", "library"),
     ("card", "cards"),
     ("network", "networks"),
@@ -16,6 +16,10 @@ const CHAPTERS: [(&str, &str); 8] = [
     ("keys", "root keys"),
     ("tokenizer", "tokenizer"),
     ("vault", "vault"),
+    ("instrument", "instruments"),
+    ("customer", "customers"),
+    ("vault_keys", "keys of a vault"),
+    ("audit", "audit and guard"),
 ];
 
 fn project(path: &str) -> PathBuf {

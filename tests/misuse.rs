@@ -10,11 +10,12 @@ use std::process::Command;
 
 use support::{Compile, Finished, PATIENCE};
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "misuse.c",
     "misuse_arguments.c",
     "misuse_formats.c",
     "misuse_tokens.c",
+    "misuse_vault.c",
     "misuse_handles.c",
     "misuse_files.c",
     "misuse_processes.c",

@@ -488,6 +488,14 @@ impl ExpiryOut {
 /// # Safety
 /// The record's texts are readable until this returns.
 pub(super) unsafe fn with_card(record: &panseal_card, work: impl FnOnce(&Card) -> Result<()>) -> Result<()> {
+    work(&check(&unsafe { input(record) }?)?)
+}
+
+/// What a record says of a card.
+///
+/// # Safety
+/// The record's texts are readable for as long as the input is used.
+pub(super) unsafe fn input<'a>(record: &panseal_card) -> Result<CardInput<'a>> {
     const KNOWN: u32 = (PANSEAL_CARD_ANY_HORIZON << 1) - 1;
     if record.flags & !KNOWN != 0 {
         return Err(Code::Argument.into());
@@ -496,7 +504,7 @@ pub(super) unsafe fn with_card(record: &panseal_card, work: impl FnOnce(&Card) -
         let bytes = unsafe { pass::text(text) }?;
         Ok::<_, crate::error::Error>((!bytes.is_empty()).then_some(bytes))
     };
-    let input = CardInput {
+    Ok(CardInput {
         number: given(&record.number)?.unwrap_or_default(),
         expiry: ((record.expiry_month, record.expiry_year) != (0, 0))
             .then_some((record.expiry_month, record.expiry_year)),
@@ -505,8 +513,7 @@ pub(super) unsafe fn with_card(record: &panseal_card, work: impl FnOnce(&Card) -
         postal_code: given(&record.postal_code)?,
         now: if record.now == 0 { vault::now() } else { record.now },
         rules: rules(record)?,
-    };
-    work(&check(&input)?)
+    })
 }
 
 fn rules(record: &panseal_card) -> Result<Rules> {

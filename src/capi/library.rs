@@ -15,10 +15,18 @@ pub const PANSEAL_TOKEN_MAX: u32 = 64;
 pub const PANSEAL_NETWORK_MAX: u32 = 23;
 /// The longest number as it is displayed, in bytes.
 pub const PANSEAL_MASK_MAX: u32 = 31;
-/// The longest merchant, customer or actor, in bytes.
+/// The longest merchant, customer, reference, actor or idempotency key, in bytes.
 pub const PANSEAL_ID_MAX: u32 = 64;
 /// The longest reason for a detokenization, in bytes.
 pub const PANSEAL_REASON_MAX: u32 = 256;
+/// The longest cardholder's name in a vault, in bytes.
+pub const PANSEAL_NAME_MAX: u32 = 111;
+/// The longest metadata of an instrument, and the longest data of a customer, in bytes.
+pub const PANSEAL_METADATA_MAX: u32 = 4096;
+/// The most cards of one panseal_vault_tokenize_many.
+pub const PANSEAL_MANY_MAX: u32 = 10000;
+/// The most rows that one page of a list has.
+pub const PANSEAL_LIST_MAX: u32 = 1000;
 /// The most violations of one card.
 pub const PANSEAL_VIOLATION_MAX: usize = 8;
 /// Size of a token's field in a struct: the maximum and a NUL, filled up to a multiple of eight.
@@ -29,6 +37,10 @@ pub const PANSEAL_ID_ROOM: usize = 72;
 pub const PANSEAL_NETWORK_ROOM: usize = 24;
 /// Size of a masked number's field in a struct.
 pub const PANSEAL_MASK_ROOM: usize = 32;
+/// Size of a reason's field in a struct.
+pub const PANSEAL_REASON_ROOM: usize = 264;
+/// Size of a field with the name of a verb or a store.
+pub const PANSEAL_WORD_ROOM: usize = 24;
 
 /// What became of a call, a row, or a field of a card: PANSEAL_OK or one of the codes below.
 pub type panseal_status = i32;
@@ -177,6 +189,10 @@ const _: () = {
     assert!(PANSEAL_TOKEN_MAX as usize == crate::scheme::TOKEN_MAX);
     assert!(PANSEAL_ID_MAX as usize == crate::vault::ID_MAX);
     assert!(PANSEAL_REASON_MAX as usize == crate::vault::REASON_MAX);
+    assert!(PANSEAL_NAME_MAX as usize == crate::vault::NAME_MAX);
+    assert!(PANSEAL_METADATA_MAX as usize == crate::vault::METADATA_MAX);
+    assert!(PANSEAL_MANY_MAX as usize == crate::vault::MANY_MAX);
+    assert!(PANSEAL_LIST_MAX as usize == crate::vault::LIST_MAX);
 };
 
 /// The ABI of the library that is running: at least the PANSEAL_ABI that the caller was compiled with.
@@ -192,7 +208,7 @@ pub extern "C" fn panseal_version() -> *const c_char {
 }
 
 /// Whether this build, on this machine, has a feature: "mlock" (keys are locked in memory), "ff1" (the token
-/// scheme), "postgres".
+/// scheme), "postgres" (vaults at "postgres://...").
 /// 1, or 0 also for a name that is not known and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_has_feature(name: *const c_char) -> i32 {
@@ -200,6 +216,7 @@ pub unsafe extern "C" fn panseal_has_feature(name: *const c_char) -> i32 {
     super::pass::bare_call(|| {
         has = match unsafe { super::pass::literal(name) }? {
             Some("ff1") => crate::scheme::HAS_FF1,
+            Some("postgres") => crate::vault::HAS_POSTGRES,
             Some("mlock") => crate::secret::arena::is_locked(),
             _ => false,
         };

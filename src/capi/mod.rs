@@ -11,7 +11,10 @@ mod pass;
 mod record;
 mod ticket;
 
+pub mod audit;
 pub mod card;
+pub mod customer;
+pub mod instrument;
 pub mod keys;
 pub mod library;
 pub mod network;
@@ -19,3 +22,4 @@ pub mod reader;
 pub mod scan;
 pub mod tokenizer;
 pub mod vault;
+pub mod vault_keys;

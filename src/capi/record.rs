@@ -49,6 +49,29 @@ pub(super) unsafe fn read<R: Record>(record: *const R) -> Result<R> {
     }
 }
 
+/// Copies of `count` input records, one behind the other: the first one's `struct_size` is the stride, and all have it.
+///
+/// # Safety
+/// Null where `count` is 0, or as many times as many readable bytes as the first `struct_size` says.
+pub(super) unsafe fn read_all<R: Record>(records: *const R, count: usize) -> Result<Vec<R>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let stride = unsafe { size_of_record(records) }?;
+    if stride.checked_mul(count).is_none_or(|bytes| bytes > isize::MAX as usize) {
+        return Err(Code::Argument.into());
+    }
+    let read_one = |place: usize| {
+        let record = unsafe { records.byte_add(place * stride) };
+        if unsafe { size_of_record(record) }? == stride {
+            unsafe { read(record) }
+        } else {
+            Err(Code::Struct.into())
+        }
+    };
+    (0..count).map(read_one).collect()
+}
+
 /// A place for an output record, found good before any work is done.
 pub(super) struct Out<R> {
     record: *mut R,
@@ -91,6 +114,50 @@ impl<R: Record> OutArray<R> {
         let record = unsafe { self.first.record.byte_add(place * size) };
         unsafe { record.cast::<u32>().write_unaligned(size as u32) };
         Out { record, size }.write(value);
+    }
+}
+
+/// A page of output records, and the place for how many there are.
+pub(super) struct Page<R> {
+    rows: Option<OutArray<R>>,
+    count: *mut usize,
+}
+
+impl<R: Record> Page<R> {
+    /// Null for no rows; the count must have a place.
+    ///
+    /// # Safety
+    /// As for [`OutArray::optional`]; null or writable until the call returns: one size at `count`.
+    pub(super) unsafe fn new(rows: *mut R, cap: usize, count: *mut usize) -> Result<Page<R>> {
+        let rows = unsafe { OutArray::optional(rows, cap) }?;
+        if count.is_null() { Err(Code::Null.into()) } else { Ok(Page { rows, count }) }
+    }
+
+    /// How many rows to ask for. `Argument` where there is room for none: no rows would look like the end.
+    pub(super) fn limit(&self, most: usize) -> Result<usize> {
+        self.rows.as_ref().map(|rows| rows.cap().min(most)).ok_or_else(|| Code::Argument.into())
+    }
+
+    /// Writes as many as there is room for, and how many there are.
+    pub(super) fn write<T>(&self, found: &[T], describe: impl Fn(&T) -> R) {
+        if let Some(rows) = &self.rows {
+            for (place, row) in found.iter().take(rows.cap()).enumerate() {
+                rows.write(place, &describe(row));
+            }
+        }
+        // SAFETY: `new` was promised a writable size.
+        unsafe { self.count.write_unaligned(found.len()) };
+    }
+
+    /// [`Page::write`] where all are wanted: `Buffer`, and how many there are, where they do not fit.
+    pub(super) fn write_all<T>(&self, found: &[T], describe: impl Fn(&T) -> R) -> Result<()> {
+        if self.rows.as_ref().is_some_and(|rows| rows.cap() < found.len()) {
+            // SAFETY: as above.
+            unsafe { self.count.write_unaligned(found.len()) };
+            return Err(Code::Buffer.into());
+        }
+        self.write(found, describe);
+        Ok(())
     }
 }
 

@@ -32,13 +32,15 @@ pub struct panseal_open_options {
     pub struct_size: u32,
     /// PANSEAL_OPEN_..., or 0.
     pub flags: u32,
-    /// Vault: "sqlite:cards.db". Tokenizer: the path of its keyring file.
+    /// Vault: "sqlite:cards.db", "memory:", "postgres://user@host:5432,host:5432/database". Tokenizer: the path of its
+    /// keyring file.
     pub url: *const c_char,
     /// The root key, "file:PATH", "env:NAME" or "components:PATH,PATH[,PATH]"; NULL with root_fn.
     pub root: *const c_char,
     /// The tenant that this handle works for; NULL is "".
     pub merchant: *const c_char,
-    /// How tokens are made. Vault: NULL is "random". Tokenizer: "ff1:0+4", "siv", "siv:letters", "mac".
+    /// How tokens are made. Vault: "random", as NULL, "random:uuid", "surrogate:K+L". Tokenizer: "ff1:0+4", "siv",
+    /// "siv:letters", "mac".
     pub scheme: *const c_char,
     /// Vault: who acts, for the audit trail; NULL is "".
     pub actor: *const c_char,
@@ -50,8 +52,8 @@ pub struct panseal_open_options {
     pub busy_timeout_ms: u32,
     /// 0.
     pub reserved: u32,
-    /// Tokenizer: the generation that panseal_tokenizer_status told last; an older keyring file is
-    /// PANSEAL_E_TAMPERED. 0: any.
+    /// The generation that panseal_tokenizer_status or panseal_vault_status told last; an older keyring file or vault
+    /// is PANSEAL_E_TAMPERED. 0: any.
     pub min_generation: i64,
 }
 
@@ -628,14 +630,18 @@ fn describe(from: &KeyInfo) -> panseal_epoch {
     panseal_epoch {
         struct_size: 0,
         id: from.id,
-        state: match from.state {
-            KeyState::Active => PANSEAL_EPOCH_ACTIVE,
-            KeyState::DecryptOnly => PANSEAL_EPOCH_DECRYPT_ONLY,
-            KeyState::Destroyed => PANSEAL_EPOCH_DESTROYED,
-        },
+        state: state_of(from),
         slot: from.slot.map_or(0, u32::from),
         created_at: from.created_at,
         retired_at: from.retired_at,
         check: pass::field(from.check.to_string().as_bytes()),
+    }
+}
+
+pub(super) fn state_of(key: &KeyInfo) -> i32 {
+    match key.state {
+        KeyState::Active => PANSEAL_EPOCH_ACTIVE,
+        KeyState::DecryptOnly => PANSEAL_EPOCH_DECRYPT_ONLY,
+        KeyState::Destroyed => PANSEAL_EPOCH_DESTROYED,
     }
 }

@@ -1,19 +1,19 @@
 //! Chapter 'vault': opening one, tokens out of cards and back.
 
-use super::card::{panseal_card, with_card};
+use super::card::{array, input, panseal_card, with_card};
 use super::keys::root_of;
 use super::library::{
-    PANSEAL_ID_ROOM, PANSEAL_MASK_ROOM, PANSEAL_NETWORK_ROOM, PANSEAL_PAN_MAX, PANSEAL_TOKEN_ROOM,
-    panseal_error, panseal_status, panseal_text,
+    PANSEAL_ID_ROOM, PANSEAL_MANY_MAX, PANSEAL_MASK_ROOM, PANSEAL_NETWORK_ROOM, PANSEAL_PAN_MAX,
+    PANSEAL_TOKEN_ROOM, panseal_error, panseal_status, panseal_text,
 };
 use super::pass::{self, TextOut};
-use super::record::{self, Out, Record};
+use super::record::{self, Out, OutArray, Record};
 use super::ticket::{self, Object};
 use super::tokenizer::{PANSEAL_OPEN_CREATE, PANSEAL_OPEN_NO_REVEAL, panseal_open_options};
-use crate::card::Card;
-use crate::error::{Code, Result};
+use crate::card::{Card, check};
+use crate::error::{Code, Error, Result};
 use crate::scheme::Scheme;
-use crate::vault::{Instrument, OpenOptions, TokenizeOptions, Vault};
+use crate::vault::{Instrument, OpenOptions, Reuse, TokenizeOptions, Vault};
 use std::ffi::c_char;
 use std::time::Duration;
 
@@ -24,18 +24,36 @@ pub struct panseal_vault {
 
 /// A new token for each call.
 pub const PANSEAL_REUSE_NEVER: i32 = 0;
+/// The token of before where the same customer's card is here already: the newest active one with the same token
+/// scheme. A later expiry, and a name that is given with an expiry that is not earlier, take the place of its own.
+pub const PANSEAL_REUSE_CUSTOMER: i32 = 1;
+/// The token of before where the card is here already, whoever the customer is.
+pub const PANSEAL_REUSE_MERCHANT: i32 = 2;
 
 /// How to tokenize.
 #[repr(C)]
 pub struct panseal_tokenize_options {
     /// Set by PANSEAL_INIT.
     pub struct_size: u32,
-    /// PANSEAL_REUSE_NEVER.
+    /// PANSEAL_REUSE_...
     pub reuse: i32,
-    /// NULL: the handle's.
+    /// "random", "random:uuid", "surrogate:K+L"; NULL: the handle's.
     pub scheme: *const c_char,
-    /// Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes.
+    /// Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. PANSEAL_REUSE_CUSTOMER asks for one.
     pub customer: panseal_text,
+    /// A name for this call, UTF-8, up to PANSEAL_ID_MAX bytes: whoever repeats it with the same card within 24 hours
+    /// gets the first result, with another card PANSEAL_E_CONFLICT. Absent: none.
+    pub idempotency_key: panseal_text,
+    /// A JSON object of up to 16 members and PANSEAL_METADATA_MAX bytes, sealed beside the card; a violation of
+    /// PANSEAL_PARAM_METADATA where it is none, or holds a card number. Absent: none.
+    pub metadata: panseal_text,
+    /// Until when it is kept, in seconds since 1970 UTC: then panseal_vault_purge_expired removes it. 0: for ever.
+    pub keep_until: i64,
+    /// How many active tokens the customer may have, which panseal_vault_customer_create has made: PANSEAL_E_LIMIT for
+    /// one more, PANSEAL_E_ARGUMENT where there is no such customer. 0: any number.
+    pub customer_limit: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// A stored card, as it may be shown. Texts end with a NUL; times are seconds since 1970 UTC.
@@ -75,6 +93,9 @@ unsafe impl Record for panseal_instrument {}
 
 /// Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
 /// else than a vault is left as it is.
+///
+/// PANSEAL_E_NOT_A_VAULT where none is; PANSEAL_E_SCHEMA_NEWER; PANSEAL_E_TAMPERED for a vault older than
+/// min_generation; PANSEAL_E_UNSUPPORTED for "postgres://..." where this build lacks it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_open(
     how: *const panseal_open_options,
@@ -116,7 +137,8 @@ pub unsafe extern "C" fn panseal_vault_merchant(
 
 /// Checks a card, stores it, and gives its token, which is on disk on PANSEAL_OK. `options` may be NULL.
 ///
-/// PANSEAL_E_CARD with all violations in err where the card is refused; nothing is stored then.
+/// PANSEAL_E_CARD with all violations in err where the card is refused; nothing is stored then. PANSEAL_E_DOMAIN and
+/// PANSEAL_E_NETWORK where "surrogate" cannot be made of the number, PANSEAL_E_EXHAUSTED where all are issued.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_tokenize(
     vault: *mut panseal_vault,
@@ -128,13 +150,68 @@ pub unsafe extern "C" fn panseal_vault_tokenize(
     let work = || {
         with_vault(vault, |vault| {
             let card = unsafe { record::read(card) }?;
-            let customer = unsafe { customer_of(options) }?;
+            let options = if options.is_null() { None } else { Some(unsafe { record::read(options) }?) };
+            let options = options.map_or(Ok(TokenizeOptions::default()), |how| unsafe { manner(&how) })?;
             let out = unsafe { Out::new(out) }?;
             let tokenize = |card: &Card<'_>| {
-                out.write(&instrument(&vault.tokenize(card, &TokenizeOptions::of(customer))?));
+                out.write(&instrument(&vault.tokenize(card, &options)?));
                 Ok(())
             };
             unsafe { with_card(&card, tokenize) }
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// Stores up to PANSEAL_MANY_MAX cards in one transaction, with an outcome for each: a card that is refused does not
+/// stand in the way of the others. `options_count` is 0, with `options` NULL; 1, for all cards; or count, one a card.
+///
+/// status[i] is what panseal_vault_tokenize would answer for card i, or, of a card that is refused, the first thing
+/// that is wrong with it: PANSEAL_E_MISSING .. PANSEAL_E_TOO_LONG; panseal_card_check tells all of them. The result is
+/// PANSEAL_OK also when cards were refused; unless it is, nothing was stored and nothing written.
+///
+/// cards[0], options[0] and instruments[0] must be PANSEAL_INITed: their struct_size is the stride of their array, and
+/// all cards and options have it. `instruments` (may be NULL) has zeros for a card that was refused. The arrays must
+/// not overlap.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_tokenize_many(
+    vault: *mut panseal_vault,
+    cards: *const panseal_card,
+    count: usize,
+    options: *const panseal_tokenize_options,
+    options_count: usize,
+    instruments: *mut panseal_instrument,
+    status: *mut panseal_status,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            if count > PANSEAL_MANY_MAX as usize {
+                return Err(Code::Limit.into());
+            }
+            if options_count > 1 && options_count != count {
+                return Err(Code::Argument.into());
+            }
+            let cards = unsafe { record::read_all(cards, count) }?;
+            let options = unsafe { record::read_all(options, options_count) }?;
+            let room = if instruments.is_null() { 0 } else { count };
+            let out = unsafe { OutArray::optional(instruments, room) }?;
+            let status = unsafe { array(status, count) }?.ok_or(Code::Null)?;
+            let rows = unsafe { checked(&cards, &options) };
+            let good: Vec<_> =
+                rows.iter().filter_map(|row| row.as_ref().ok()).map(|(card, how)| (card, *how)).collect();
+            let mut outcomes = vault.tokenize_many(&good)?.into_iter();
+            for (place, row) in rows.iter().enumerate() {
+                let outcome = match row {
+                    Ok(_) => outcomes.next().unwrap_or_else(|| Err(Code::Internal.into())),
+                    Err(error) => Err(*error),
+                };
+                status[place] = outcome.as_ref().err().map_or(0, of_row);
+                if let Some(out) = &out {
+                    out.write(place, &outcome.as_ref().map_or(NO_INSTRUMENT, instrument));
+                }
+            }
+            Ok(())
         })
     };
     unsafe { pass::call(err, work) }
@@ -203,7 +280,7 @@ pub unsafe extern "C" fn panseal_vault_deactivate(
     unsafe { pass::call(err, work) }
 }
 
-fn with_vault(vault: *mut panseal_vault, work: impl FnOnce(&Vault) -> Result<()>) -> Result<()> {
+pub(super) fn with_vault(vault: *mut panseal_vault, work: impl FnOnce(&Vault) -> Result<()>) -> Result<()> {
     ticket::with(vault, ticket::VAULT, |object| match object {
         Object::Vault(vault) => work(vault),
         _ => Err(Code::Handle.into()),
@@ -215,7 +292,7 @@ pub(super) fn refuse_null<T>(out: *mut T) -> Result<()> {
 }
 
 /// Bytes that must be given.
-unsafe fn required<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
+pub(super) unsafe fn required<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
     let bytes = unsafe { pass::bytes(ptr, len) }?;
     if bytes.is_empty() { Err(Code::Null.into()) } else { Ok(bytes) }
 }
@@ -237,9 +314,8 @@ unsafe fn hand_out(vault: Vault, out: *mut *mut panseal_vault) -> Result<()> {
 }
 
 unsafe fn open_options(how: &panseal_open_options) -> Result<OpenOptions<'_>> {
-    // A vault cannot be held to a generation yet.
     let unknown = how.flags & !(PANSEAL_OPEN_CREATE | PANSEAL_OPEN_NO_REVEAL) != 0 || how.reserved != 0;
-    if unknown || how.min_generation != 0 {
+    if unknown || how.min_generation < 0 {
         return Err(Code::Argument.into());
     }
     let text = |ptr| unsafe { pass::literal(ptr) };
@@ -255,6 +331,7 @@ unsafe fn open_options(how: &panseal_open_options) -> Result<OpenOptions<'_>> {
             0 => defaults.busy_timeout,
             milliseconds => Duration::from_millis(milliseconds.into()),
         },
+        min_generation: how.min_generation,
         ..defaults
     })
 }
@@ -263,20 +340,70 @@ pub(super) unsafe fn scheme(name: *const c_char) -> Result<Option<Scheme>> {
     unsafe { pass::literal(name) }?.map(str::parse).transpose()
 }
 
-/// Reads the options of a tokenization; today's only scheme and reuse need no more than being known.
-unsafe fn customer_of<'a>(options: *const panseal_tokenize_options) -> Result<&'a str> {
-    if options.is_null() {
-        return Ok("");
-    }
-    let options = unsafe { record::read(options) }?;
-    if options.reuse != PANSEAL_REUSE_NEVER {
+/// How a record says that a card is to be stored.
+///
+/// # Safety
+/// The record's texts are readable for as long as the options are used.
+unsafe fn manner<'a>(how: &panseal_tokenize_options) -> Result<TokenizeOptions<'a>> {
+    if how.reserved != 0 {
         return Err(Code::Argument.into());
     }
-    unsafe { scheme(options.scheme) }?;
-    pass::utf8(unsafe { pass::text(&options.customer) }?)
+    let text = |text| pass::utf8(unsafe { pass::text(text) }?);
+    Ok(TokenizeOptions {
+        scheme: unsafe { scheme(how.scheme) }?,
+        customer: text(&how.customer)?,
+        reuse: match how.reuse {
+            PANSEAL_REUSE_NEVER => Reuse::Never,
+            PANSEAL_REUSE_CUSTOMER => Reuse::Customer,
+            PANSEAL_REUSE_MERCHANT => Reuse::Merchant,
+            _ => return Err(Code::Argument.into()),
+        },
+        idempotency_key: text(&how.idempotency_key)?,
+        metadata: text(&how.metadata)?,
+        keep_until: how.keep_until,
+        customer_limit: (how.customer_limit != 0).then_some(how.customer_limit),
+        ..TokenizeOptions::default()
+    })
 }
 
-fn instrument(from: &Instrument) -> panseal_instrument {
+/// The cards of a batch, each with how it is to be stored, or why it cannot be.
+///
+/// # Safety
+/// The records' texts are readable for as long as the rows are used.
+unsafe fn checked<'a>(
+    cards: &[panseal_card],
+    options: &[panseal_tokenize_options],
+) -> Vec<Result<(Card<'a>, TokenizeOptions<'a>)>> {
+    let row = |(place, card): (usize, &panseal_card)| {
+        let how = if options.len() == 1 { options.first() } else { options.get(place) };
+        let how = how.map_or(Ok(TokenizeOptions::default()), |how| unsafe { manner(how) })?;
+        Ok((check(&unsafe { input(card) }?)?, how))
+    };
+    cards.iter().enumerate().map(row).collect()
+}
+
+/// The status of a row: of a card that is refused, the first thing that is wrong with it.
+fn of_row(error: &Error) -> panseal_status {
+    error.violations().iter().next().map_or(error.code(), |violation| violation.code).number()
+}
+
+const NO_INSTRUMENT: panseal_instrument = panseal_instrument {
+    struct_size: 0,
+    active: 0,
+    reused: 0,
+    expiry_month: 0,
+    expiry_year: 0,
+    epoch: 0,
+    created_at: 0,
+    keep_until: 0,
+    token: [0; PANSEAL_TOKEN_ROOM],
+    customer: [0; PANSEAL_ID_ROOM],
+    network: [0; PANSEAL_NETWORK_ROOM],
+    masked: [0; PANSEAL_MASK_ROOM],
+    last4: [0; 8],
+};
+
+pub(super) fn instrument(from: &Instrument) -> panseal_instrument {
     panseal_instrument {
         struct_size: 0,
         active: from.active.into(),

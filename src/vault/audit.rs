@@ -1,12 +1,9 @@
 //! The audit trail: who did what to which token, when and why. Written in the transaction of what it tells of.
 
 use super::store::{AuditListing, AuditRow, ID_LEN};
-use super::{Vault, check_id};
+use super::{LIST_MAX, Vault, check_id};
 use crate::error::{Code, Result};
 use std::fmt;
-
-/// The most lines of one [`Vault::audit`].
-const LINES_MAX: usize = 1000;
 
 /// A line of the audit trail.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,7 +63,7 @@ impl Vault {
     /// The merchant's audit trail, the oldest line first. Fewer lines than the limit are the last ones.
     pub fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditLine>> {
         let limit = if query.limit == 0 { 100 } else { query.limit };
-        if limit > LINES_MAX {
+        if limit > LIST_MAX {
             return Err(Code::Limit.into());
         }
         check_id(query.token.unwrap_or(""))?;

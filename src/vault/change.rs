@@ -3,11 +3,11 @@
 use super::instrument::Instrument;
 use super::metadata::check_metadata;
 use super::read::Opened;
-use super::seal::{NOTE_MAX, Name, Sealer};
+use super::seal::{NAME_MAX, NOTE_MAX, Name, Sealer};
 use super::store::{Fingerprint, Listing, Rows, again};
-use super::{REASON_MAX, Vault, check_id, check_text};
-use crate::card::{Expiry, Pan};
-use crate::error::{Code, Result};
+use super::{REASON_MAX, Vault, check_id, check_text, check_time};
+use crate::card::{Expiry, Pan, check_name};
+use crate::error::{Code, Error, Param, Result, Violations};
 use crate::keys::Keyring;
 use crate::scheme::{Token, classify};
 
@@ -54,7 +54,8 @@ impl Change<'_> {
         if self.extra.is_some_and(|extra| extra.len() > NOTE_MAX) {
             return Err(Code::Limit.into());
         }
-        self.name.map_or(Ok(()), |given| check_text(given, super::seal::NAME_MAX))
+        check_time(self.keep_until.unwrap_or(0))?;
+        check_new_name(self.name.unwrap_or(""))
     }
 
     /// Makes the change, if it can be made.
@@ -122,8 +123,8 @@ impl Vault {
 
     /// Changes an instrument and gives it as it is then.
     ///
-    /// `Token`; `Argument` for a customer or name that is not of its form; `Card` for metadata that is refused; `Limit`
-    /// for too long an extra.
+    /// `Token`; `Argument` for a customer or time that is not of its form; `Card` for a name or metadata that is
+    /// refused; `Limit` for too long an extra.
     pub fn update(&self, token: &[u8], change: &Change) -> Result<Instrument> {
         change.check()?;
         self.alter(token, "update", |opened| change.apply(opened).map(|()| true))
@@ -140,7 +141,8 @@ impl Vault {
         self.alter(token, "reactivate", |opened| Ok(!std::mem::replace(&mut opened.row.active, true)))
     }
 
-    /// Removes a token for ever, and its card with its last one. A surrogate leaves a tombstone: it is not issued again.
+    /// Removes a token for ever, and its card with its last one. A surrogate leaves a tombstone: it is not issued
+    /// again.
     pub fn delete(&self, token: &[u8]) -> Result<()> {
         let token = Token::parse(token)?;
         self.ask("delete", 1)?;
@@ -278,4 +280,18 @@ impl Vault {
         let found = rows.instrument(&self.merchant, token)?.ok_or(Code::Token)?;
         Opened::new(keyring, &self.merchant, found)
     }
+}
+
+/// By the rules of a card's name: none is a card number.
+fn check_new_name(name: &str) -> Result<()> {
+    let judged = match name.as_bytes() {
+        [] => Ok(""),
+        long if long.len() > NAME_MAX => Err(Code::TooLong),
+        text => check_name(text, NAME_MAX),
+    };
+    judged.map(|_| ()).map_err(|code| {
+        let mut violations = Violations::default();
+        violations.add(Param::Name, code);
+        Error::from(violations)
+    })
 }

@@ -2,13 +2,10 @@
 
 use super::seal::{NOTE_MAX, Sealer};
 use super::store::{CustomerRow, again};
-use super::{Vault, check_id};
+use super::{LIST_MAX, Vault, check_id};
 use crate::card::holds_card_number;
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::keys::Keyring;
-
-/// The most customers of one [`Vault::customers`].
-const LIST_MAX: usize = 1000;
 
 /// A customer of one merchant. What is known of it is about a person: not for logs.
 #[derive(Clone, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub use guard::{Guard, Operation};
 pub use instrument::{Details, Instrument};
 pub use metadata::METADATA_MAX;
 pub use once::{Amendment, Claimed};
-pub use read::ListQuery;
+pub use read::{LIST_MAX, ListQuery};
 pub use seal::NAME_MAX;
 pub use status::{EpochStatus, Status};
 pub use tokenize::{MANY_MAX, Reuse, TokenizeOptions};
@@ -46,6 +46,8 @@ use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again,
 pub const ID_MAX: usize = 64;
 /// The longest reason for a detokenization, in bytes of UTF-8.
 pub const REASON_MAX: usize = 256;
+/// Whether this build speaks to PostgreSQL.
+pub const HAS_POSTGRES: bool = cfg!(feature = "postgres");
 
 /// How often a verb starts over with keys that were loaded again and are the same.
 const ATTEMPTS: u32 = 8;
@@ -435,6 +437,11 @@ fn check_scheme(scheme: Scheme) -> Result<()> {
 
 fn check_id(id: &str) -> Result<()> {
     check_text(id, ID_MAX)
+}
+
+/// Until when something is kept: 0, or a time since 1970.
+fn check_time(seconds: i64) -> Result<()> {
+    if seconds >= 0 { Ok(()) } else { Err(Code::Argument.into()) }
 }
 
 /// Texts go into columns and associated data as they are; control characters have no business there.

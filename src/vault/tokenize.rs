@@ -12,7 +12,7 @@ use super::store::{
     AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey, again,
     new_id,
 };
-use super::{Vault, check_fence, check_id, check_scheme, metadata::check_metadata};
+use super::{Vault, check_fence, check_id, check_scheme, check_time, metadata::check_metadata};
 use crate::card::{self, Card, LuhnRule, Network, Pan};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
@@ -74,11 +74,11 @@ impl Vault {
     ///
     /// The card's number and name are sealed; a cvv, a postal code or track data does not get this far.
     ///
-    /// `Argument` for a customer or idempotency key that is not of its form, a token scheme that is no vault's, a
-    /// `customer_limit` without such a customer, or a name longer than 111 bytes; `Card` for metadata that is refused;
-    /// `Domain` and `Network` where a surrogate cannot be made of the number, `Exhausted` where all are issued;
-    /// `Conflict` where the idempotency key was used with another card; `Limit` where the customer has too many tokens;
-    /// `Store`, `Busy`.
+    /// `Argument` for a customer or idempotency key that is not of its form, a token scheme that is no vault's, a time
+    /// before 1970, a `customer_limit` without such a customer, or a name longer than 111 bytes; `Card`
+    /// for metadata that is refused; `Domain` and `Network` where a surrogate cannot be made of the number, `Exhausted`
+    /// where all are issued; `Conflict` where the idempotency key was used with another card; `Limit` where the
+    /// customer has too many tokens; `Store`, `Busy`.
     pub fn tokenize(&self, card: &Card, options: &TokenizeOptions) -> Result<Instrument> {
         let mut outcomes = self.tokenize_many(&[(card, *options)])?;
         outcomes.pop().unwrap_or_else(|| Err(Code::Internal.into()))
@@ -157,6 +157,7 @@ impl Draft {
         check_id(options.customer)?;
         check_id(options.idempotency_key)?;
         check_metadata(options.metadata)?;
+        check_time(options.keep_until)?;
         if options.extra.len() > NOTE_MAX {
             return Err(Code::Limit.into());
         }

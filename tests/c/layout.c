@@ -148,6 +148,11 @@ int main(void)
     FIELD(panseal_tokenize_options, reuse);
     FIELD(panseal_tokenize_options, scheme);
     FIELD(panseal_tokenize_options, customer);
+    FIELD(panseal_tokenize_options, idempotency_key);
+    FIELD(panseal_tokenize_options, metadata);
+    FIELD(panseal_tokenize_options, keep_until);
+    FIELD(panseal_tokenize_options, customer_limit);
+    FIELD(panseal_tokenize_options, reserved);
 
     SIZE(panseal_instrument);
     FIELD(panseal_instrument, struct_size);
@@ -163,5 +168,77 @@ int main(void)
     FIELD(panseal_instrument, network);
     FIELD(panseal_instrument, masked);
     FIELD(panseal_instrument, last4);
+
+    SIZE(panseal_query);
+    FIELD(panseal_query, struct_size);
+    FIELD(panseal_query, flags);
+    FIELD(panseal_query, customer);
+    FIELD(panseal_query, after);
+    FIELD(panseal_query, offset);
+    FIELD(panseal_query, reserved);
+
+    SIZE(panseal_change);
+    FIELD(panseal_change, struct_size);
+    FIELD(panseal_change, fields);
+    FIELD(panseal_change, expiry_month);
+    FIELD(panseal_change, expiry_year);
+    FIELD(panseal_change, name);
+    FIELD(panseal_change, customer);
+    FIELD(panseal_change, metadata);
+    FIELD(panseal_change, keep_until);
+
+    SIZE(panseal_purged);
+    FIELD(panseal_purged, struct_size);
+    FIELD(panseal_purged, reserved);
+    FIELD(panseal_purged, instruments);
+    FIELD(panseal_purged, cards);
+    FIELD(panseal_purged, keys);
+
+    SIZE(panseal_customer);
+    FIELD(panseal_customer, struct_size);
+    FIELD(panseal_customer, data_len);
+    FIELD(panseal_customer, created_at);
+    FIELD(panseal_customer, updated_at);
+    FIELD(panseal_customer, deleted_at);
+    FIELD(panseal_customer, id);
+    FIELD(panseal_customer, reference);
+
+    SIZE(panseal_vault_state);
+    FIELD(panseal_vault_state, struct_size);
+    FIELD(panseal_vault_state, schema);
+    FIELD(panseal_vault_state, generation);
+    FIELD(panseal_vault_state, cards);
+    FIELD(panseal_vault_state, instruments);
+    FIELD(panseal_vault_state, index);
+    FIELD(panseal_vault_state, index_count);
+    FIELD(panseal_vault_state, store);
+
+    SIZE(panseal_vault_epoch);
+    FIELD(panseal_vault_epoch, struct_size);
+    FIELD(panseal_vault_epoch, id);
+    FIELD(panseal_vault_epoch, state);
+    FIELD(panseal_vault_epoch, reserved);
+    FIELD(panseal_vault_epoch, created_at);
+    FIELD(panseal_vault_epoch, retired_at);
+    FIELD(panseal_vault_epoch, cards);
+    FIELD(panseal_vault_epoch, instruments);
+    FIELD(panseal_vault_epoch, customers);
+    FIELD(panseal_vault_epoch, check);
+
+    SIZE(panseal_audit_query);
+    FIELD(panseal_audit_query, struct_size);
+    FIELD(panseal_audit_query, reserved);
+    FIELD(panseal_audit_query, token);
+    FIELD(panseal_audit_query, after);
+
+    SIZE(panseal_audit_line);
+    FIELD(panseal_audit_line, struct_size);
+    FIELD(panseal_audit_line, reserved);
+    FIELD(panseal_audit_line, at);
+    FIELD(panseal_audit_line, id);
+    FIELD(panseal_audit_line, action);
+    FIELD(panseal_audit_line, actor);
+    FIELD(panseal_audit_line, token);
+    FIELD(panseal_audit_line, reason);
     return 0;
 }

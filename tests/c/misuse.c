@@ -558,6 +558,9 @@ struct call *begin(const struct function *function)
     PANSEAL_INIT(c->in.column);
     PANSEAL_INIT(c->in.parts);
     PANSEAL_INIT(c->in.expect);
+    PANSEAL_INIT(c->in.query);
+    PANSEAL_INIT(c->in.change);
+    PANSEAL_INIT(c->in.audit_query);
     memset(&c->to, PATTERN, sizeof c->to);
     c->to.info.struct_size = sizeof c->to.info;
     c->to.instrument.struct_size = sizeof c->to.instrument;
@@ -566,6 +569,11 @@ struct call *begin(const struct function *function)
     c->to.partial.struct_size = sizeof c->to.partial;
     c->to.track.struct_size = sizeof c->to.track;
     c->to.epochs[0].struct_size = sizeof c->to.epochs[0];
+    c->to.purged.struct_size = sizeof c->to.purged;
+    c->to.customer.struct_size = sizeof c->to.customer;
+    c->to.state.struct_size = sizeof c->to.state;
+    c->to.vault_epoch.struct_size = sizeof c->to.vault_epoch;
+    c->to.line.struct_size = sizeof c->to.line;
     c->to.err.struct_size = sizeof c->to.err;
 
     c->vault = good_vault;
@@ -626,6 +634,7 @@ struct call *begin(const struct function *function)
         c->literal = root_of("fresh.root");
     }
     begin_format(c);
+    begin_vault(c);
     return c;
 }
 
@@ -713,7 +722,9 @@ static void check_guards(const struct outputs *to)
                                      to->before_end, to->before_hits, to->before_status, to->before_networks,
                                      to->before_lengths, to->before_last4, to->before_rows, to->before_counts,
                                      to->before_epochs, to->before_count, to->before_generation, to->before_epoch,
-                                     to->before_changed, to->before_tokenizer, to->before_err, to->after_err};
+                                     to->before_changed, to->before_tokenizer, to->before_purged, to->before_customer,
+                                     to->before_state, to->before_vault_epoch, to->before_line, to->before_total,
+                                     to->before_err, to->after_err};
     for (size_t i = 0; i < sizeof guards / sizeof *guards; ++i) {
         for (int k = 0; k < GUARD; ++k) {
             if (guards[i][k] != PATTERN) {
@@ -905,6 +916,7 @@ static int table(const char *place)
     format_rows();
     column_rows();
     token_rows();
+    vault_rows();
     garbage_rows();
     file_rows();
     handle_rows();

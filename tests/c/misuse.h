@@ -23,6 +23,9 @@ struct inputs {
     panseal_column column;
     panseal_holder_parts parts;
     panseal_expect expect;
+    panseal_query query;
+    panseal_change change;
+    panseal_audit_query audit_query;
 };
 
 /* Outputs between guards, all of it filled with a pattern before the call. */
@@ -79,6 +82,18 @@ struct outputs {
     int32_t changed;
     unsigned char before_tokenizer[GUARD];
     panseal_tokenizer *tokenizer;
+    unsigned char before_purged[GUARD];
+    panseal_purged purged;
+    unsigned char before_customer[GUARD];
+    panseal_customer customer;
+    unsigned char before_state[GUARD];
+    panseal_vault_state state;
+    unsigned char before_vault_epoch[GUARD];
+    panseal_vault_epoch vault_epoch;
+    unsigned char before_line[GUARD];
+    panseal_audit_line line;
+    unsigned char before_total[GUARD];
+    uint64_t total;
     unsigned char before_err[GUARD];
     panseal_error err;
     unsigned char after_err[GUARD];
@@ -137,6 +152,19 @@ struct call {
     const char *second_literal;
     panseal_root_fn root_fn;
     panseal_tokenizer **tokenizer_out;
+    size_t cards, manners;        /* how many cards of a batch, and options for them */
+    size_t page_cap;
+    panseal_query *query;
+    panseal_change *change;
+    panseal_audit_query *audit_query;
+    panseal_purged *purged;
+    panseal_customer *customer;
+    panseal_vault_state *state;
+    panseal_vault_epoch *vault_epochs;
+    panseal_audit_line *lines;
+    uint64_t *total;
+    panseal_progress_fn progress;
+    panseal_guard_fn guard;
     panseal_error *err;
 
     int err_is_wrong;             /* nothing may be written to it */
@@ -160,7 +188,8 @@ extern const struct function card_check, card_mask, root_create, vault_open, vau
     tokenizer_open, tokenizer_close, tokenizer_tokenize, tokenizer_detokenize, tokenizer_tokenize_many,
     tokenizer_detokenize_many, tokenizer_candidates, tokenizer_retokenize, tokenizer_rotate, tokenizer_destroy,
     tokenizer_free_slot, tokenizer_change_root, tokenizer_status, tokenizer_refresh,
-    chip_service_code, chip_sequence, holds_number, scanner_feed, scanner_finish, scanner_close;
+    chip_service_code, chip_sequence, holds_number, scanner_feed, scanner_finish, scanner_close,
+    vault_tokenize_many;
 
 /* One row: a function, the code it must answer, and what makes the call wrong. The code of the row is its name. */
 #define ROW(function, expected, ...) \
@@ -230,6 +259,12 @@ void format_rows(void);
 void column_rows(void);
 void token_rows(void);
 void tokenizer_handle_rows(void);
+void vault_rows(void);
+
+/* The arguments of the functions in misuse_vault.c, and what these answer to a handle that is none. */
+void begin_vault(struct call *call);
+void vault_handle_rows(const char *row, uintptr_t bits);
+
 void garbage_rows(void);
 void handle_rows(void);
 void file_rows(void);

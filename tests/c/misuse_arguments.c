@@ -148,8 +148,6 @@ void argument_rows(void)
     ROW(root_create, PANSEAL_E_ARGUMENT, c->literal = "file:");
     ROW(root_create, PANSEAL_E_ARGUMENT, c->literal = "cards.root");
     ROW(vault_tokenize, PANSEAL_E_ARGUMENT, c->options->reuse = -1);
-    ROW(vault_tokenize, PANSEAL_E_ARGUMENT, c->options->reuse = 1);
-    ROW(vault_tokenize, PANSEAL_E_ARGUMENT, c->options->reuse = 2);
     ROW(vault_tokenize, PANSEAL_E_ARGUMENT, c->options->reuse = 3);
     ROW(vault_tokenize, PANSEAL_E_ARGUMENT, c->options->reuse = INT32_MAX);
     ROW(vault_tokenize, PANSEAL_E_ARGUMENT, c->options->scheme = "");

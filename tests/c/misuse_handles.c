@@ -14,6 +14,7 @@ static void refuse(const char *name, uintptr_t bits)
         memcpy(&c->vault, &bits, sizeof bits);
         end(c, name, bits == 0 && with_handle[i] == &vault_close ? PANSEAL_OK : PANSEAL_E_HANDLE);
     }
+    vault_handle_rows(name, bits);
 }
 
 static uintptr_t bits_of(panseal_vault *vault)

@@ -80,7 +80,6 @@ static void open_rows(void)
     end(c, "a root that says it wrote more than there is room for", PANSEAL_E_ROOT_KEY);
     HOLDS(access(path, F_OK) != 0);
     ROW(vault_open, PANSEAL_E_ARGUMENT, c->how->root_fn = refusing_root);
-    ROW(vault_open, PANSEAL_E_ARGUMENT, c->how->min_generation = 1);
 
     ROW(root_split, PANSEAL_OK, c->err = NULL);
     ROW(root_split, PANSEAL_E_NULL, c->literal = NULL);

@@ -63,7 +63,7 @@ fn open() -> Vault {
     if !path.exists() {
         Root::create(&root).expect("a root key");
     }
-    let vault = Vault::open(&OpenOptions::new("memory:", root)).expect("a vault");
+    let vault = Vault::open(&OpenOptions::new("memory:", Root::parse(&root).expect("a root"))).expect("a vault");
     vault.create_customer("c-1", "", "").expect("a customer");
     vault.create_customer("0b6a0f4e-6a52-4f0e-8a5e-2f8b3c6d7e01", "mc-1", "").expect("a customer");
     vault

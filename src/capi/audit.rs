@@ -1,0 +1,167 @@
+//! Chapter 'audit and guard': who did what to which token, and whether it may be done.
+
+use super::library::{
+    PANSEAL_ID_ROOM, PANSEAL_LIST_MAX, PANSEAL_REASON_ROOM, PANSEAL_TOKEN_ROOM, PANSEAL_WORD_ROOM,
+    panseal_error, panseal_status, panseal_text,
+};
+use super::pass;
+use super::record::{self, Page, Record};
+use super::vault::{panseal_vault, with_vault};
+use crate::error::{Code, Result};
+use crate::vault::{AuditLine, AuditQuery, Guard, Operation};
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+/// Bytes of a line's id.
+pub const PANSEAL_LINE_ID_LEN: usize = 16;
+
+/// Which lines of the audit trail are wanted; all zero: all of them.
+#[repr(C)]
+pub struct panseal_audit_query {
+    /// Set by PANSEAL_INIT.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Those about this token. Absent: all.
+    pub token: panseal_text,
+    /// Those behind the line with this id. Zeros: from the first.
+    pub after: [u8; PANSEAL_LINE_ID_LEN],
+}
+
+/// A line of the audit trail. Texts end with a NUL.
+#[repr(C)]
+pub struct panseal_audit_line {
+    /// Set by PANSEAL_INIT.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When, in seconds since 1970 UTC.
+    pub at: i64,
+    /// Ascending in time.
+    pub id: [u8; PANSEAL_LINE_ID_LEN],
+    /// "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete", "purge",
+    /// "customer", "rotate", "rewrap", "destroy", "change_index", "change_root".
+    pub action: [c_char; PANSEAL_WORD_ROOM],
+    /// Who acted, or "".
+    pub actor: [c_char; PANSEAL_ID_ROOM],
+    /// The token that was acted on, or "".
+    pub token: [c_char; PANSEAL_TOKEN_ROOM],
+    /// Why, or "".
+    pub reason: [c_char; PANSEAL_REASON_ROOM],
+}
+
+// SAFETY: repr(C), a u32 first, integers and raw pointers only.
+unsafe impl Record for panseal_audit_query {}
+unsafe impl Record for panseal_audit_line {}
+
+/// Sees an operation before it happens: for which merchant, by which actor, of which kind, on how many cards or tokens.
+/// 0 lets it go on; anything else ends the call with PANSEAL_E_CALLBACK, without effect.
+///
+/// Kinds are "tokenize", "lookup", "find", "list", "detokenize", "update", "deactivate", "reactivate", "delete",
+/// "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "status". The texts end
+/// with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must not throw or
+/// longjmp.
+pub type panseal_guard_fn = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        merchant: *const c_char,
+        actor: *const c_char,
+        kind: *const c_char,
+        count: usize,
+    ) -> i32,
+>;
+
+/// A page of the merchant's audit trail, the oldest line first. `query` NULL: all of it. As panseal_vault_list: up to
+/// cap, at most PANSEAL_LIST_MAX; *count 0 is the end; to go on, ask again with query->after the last line's id.
+/// lines[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_audit(
+    vault: *mut panseal_vault,
+    query: *const panseal_audit_query,
+    lines: *mut panseal_audit_line,
+    cap: usize,
+    count: *mut usize,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            let query = if query.is_null() { None } else { Some(unsafe { record::read(query) }?) };
+            let query = query.map_or(Ok(AuditQuery::default()), |query| unsafe { wanted(&query) })?;
+            let page = unsafe { Page::new(lines, cap, count) }?;
+            let limit = page.limit(PANSEAL_LIST_MAX as usize)?;
+            page.write(&vault.audit(&AuditQuery { limit, ..query })?, describe);
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// Has `guard` asked before every operation of this handle, and of all that are related to it by
+/// panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK.
+///
+/// Whoever may tokenize with reuse, or panseal_vault_find, can confirm a guess at a card number: a guard can count and
+/// slow down. `userdata` must be good until the guard is taken away, or the last of these handles closed, and all calls
+/// that were inside have returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_guard(
+    vault: *mut panseal_vault,
+    guard: panseal_guard_fn,
+    userdata: *mut c_void,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            vault.set_guard(guard.map(|function| Arc::new(GuardFn { function, userdata }) as Arc<dyn Guard>));
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// The caller's function as the vault knows one.
+struct GuardFn {
+    function: unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, *const c_char, usize) -> i32,
+    userdata: *mut c_void,
+}
+
+// SAFETY: the header asks for a function that any thread may call with this userdata.
+unsafe impl Send for GuardFn {}
+unsafe impl Sync for GuardFn {}
+
+impl Guard for GuardFn {
+    fn allows(&self, operation: &Operation<'_>) -> bool {
+        let merchant = pass::field::<PANSEAL_ID_ROOM>(operation.merchant.as_bytes());
+        let actor = pass::field::<PANSEAL_ID_ROOM>(operation.actor.as_bytes());
+        let kind = pass::field::<PANSEAL_WORD_ROOM>(operation.kind.as_bytes());
+        let (merchant, actor, kind) = (merchant.as_ptr(), actor.as_ptr(), kind.as_ptr());
+        // SAFETY: the caller's function; the texts end with a NUL.
+        unsafe { (self.function)(self.userdata, merchant, actor, kind, operation.count) == 0 }
+    }
+}
+
+/// # Safety
+/// The record's text is readable for as long as the query is used.
+unsafe fn wanted<'a>(query: &panseal_audit_query) -> Result<AuditQuery<'a>> {
+    if query.reserved != 0 {
+        return Err(Code::Argument.into());
+    }
+    let token = pass::utf8(unsafe { pass::text(&query.token) }?)?;
+    Ok(AuditQuery {
+        after: (query.after != [0; PANSEAL_LINE_ID_LEN]).then_some(query.after),
+        token: (!token.is_empty()).then_some(token),
+        limit: 0,
+    })
+}
+
+fn describe(from: &AuditLine) -> panseal_audit_line {
+    panseal_audit_line {
+        struct_size: 0,
+        reserved: 0,
+        at: from.at(),
+        id: from.id(),
+        action: pass::field(from.action().as_bytes()),
+        actor: pass::field(from.actor().as_bytes()),
+        token: pass::field(from.token().as_bytes()),
+        reason: pass::field(from.reason().as_bytes()),
+    }
+}

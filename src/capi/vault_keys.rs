@@ -1,0 +1,231 @@
+//! Chapter 'keys of a vault': their life, while readers and writers go on.
+
+use super::keys::{panseal_root_fn, root_of};
+use super::library::{PANSEAL_WORD_ROOM, panseal_error, panseal_status};
+use super::pass;
+use super::record::{Out, Page, Record};
+use super::tokenizer::{PANSEAL_CHECK_ROOM, state_of};
+use super::vault::{panseal_vault, with_vault};
+use crate::error::{Code, Error, Result};
+use crate::keys::{KeyInfo, KeyState};
+use crate::vault::{EpochStatus, Status};
+use std::ffi::{c_char, c_void};
+
+/// Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
+/// and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp.
+pub type panseal_progress_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> i32>;
+
+/// The state of a vault.
+#[repr(C)]
+pub struct panseal_vault_state {
+    /// Set by PANSEAL_INIT.
+    pub struct_size: u32,
+    /// The version of its tables.
+    pub schema: i32,
+    /// Grows with every change of the keys: keep it for panseal_open_options.min_generation.
+    pub generation: i64,
+    /// Cards of all merchants.
+    pub cards: u64,
+    /// Instruments of all merchants.
+    pub instruments: u64,
+    /// The generation of the index key, under which 'same card?' is answered.
+    pub index: u32,
+    /// How many index keys are in force: 1, or 2 while panseal_vault_change_index is under way.
+    pub index_count: u32,
+    /// "sqlite", "memory" or "postgres".
+    pub store: [c_char; PANSEAL_WORD_ROOM],
+}
+
+/// An epoch of a vault, and how many rows of all merchants need it. Times are seconds since 1970 UTC.
+#[repr(C)]
+pub struct panseal_vault_epoch {
+    /// Set by PANSEAL_INIT.
+    pub struct_size: u32,
+    /// 1, 2, 3, ...
+    pub id: u32,
+    /// PANSEAL_EPOCH_...
+    pub state: i32,
+    /// 0.
+    pub reserved: u32,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it ceased to be active; 0: it has not.
+    pub retired_at: i64,
+    /// Cards sealed under it.
+    pub cards: u64,
+    /// Instruments sealed under it.
+    pub instruments: u64,
+    /// Customers sealed under it.
+    pub customers: u64,
+    /// By which people compare keys: five bytes of AES-CMAC in hex, ended by a NUL.
+    pub check: [c_char; PANSEAL_CHECK_ROOM],
+}
+
+// SAFETY: repr(C), a u32 first, integers only.
+unsafe impl Record for panseal_vault_state {}
+unsafe impl Record for panseal_vault_epoch {}
+
+/// Makes a new epoch: from now on everything is sealed under it, and what is sealed under older ones opens as before.
+/// Tokens stay what they are. *epoch (may be NULL) is its id.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_rotate(
+    vault: *mut panseal_vault,
+    epoch: *mut u32,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || with_vault(vault, |vault| vault.rotate().map(|id| unsafe { hand_out(id, epoch) }));
+    unsafe { pass::call(err, work) }
+}
+
+/// Seals every row of every merchant under the active epoch, in small transactions, while others go on. *sealed (may be
+/// NULL) is how many rows it was. Stopped or killed, it loses nothing; called again, it goes on with those that are
+/// left. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_rewrap(
+    vault: *mut panseal_vault,
+    progress: panseal_progress_fn,
+    userdata: *mut c_void,
+    sealed: *mut u64,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            let count = with_progress(progress, userdata, |progress| vault.rewrap(progress))?;
+            unsafe { hand_out(count, sealed) };
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// Forgets an epoch's key for ever: what it sealed, in backups too, opens no more. PANSEAL_E_EPOCH for the active
+/// epoch, one that is not there or destroyed already, and one that a row still needs: panseal_vault_rewrap first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_destroy(
+    vault: *mut panseal_vault,
+    epoch: u32,
+    err: *mut panseal_error,
+) -> panseal_status {
+    unsafe { pass::call(err, || with_vault(vault, |vault| vault.destroy(epoch))) }
+}
+
+/// Changes the index key, by which the vault knows a card again: gives every card a fingerprint under a new one and
+/// forgets the old one, while others go on. *generation (may be NULL) is the new one. Stopped or killed, call it again:
+/// it goes on with the new key that is there. `progress` as with panseal_vault_rewrap.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_change_index(
+    vault: *mut panseal_vault,
+    progress: panseal_progress_fn,
+    userdata: *mut c_void,
+    generation: *mut u32,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            let newest = with_progress(progress, userdata, |progress| vault.change_index(progress))?;
+            unsafe { hand_out(newest, generation) };
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// Wraps the vault's keys under another root key, a URI or a function, on which the handles of this vault go on. Other
+/// processes go on too with the keys that they have loaded; the next time that they load them they need the new root
+/// key at its place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_change_root(
+    vault: *mut panseal_vault,
+    root: *const c_char,
+    root_fn: panseal_root_fn,
+    root_userdata: *mut c_void,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work =
+        || with_vault(vault, |vault| vault.change_root(&unsafe { root_of(root, root_fn, root_userdata) }?));
+    unsafe { pass::call(err, work) }
+}
+
+/// The state of the vault, of all merchants, in `state` (may be NULL). Fills `cap` epochs, the oldest first; *count
+/// says how many there are: PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its
+/// struct_size is the stride of the array. `epochs` NULL, with cap 0: none of them. Reads every row: for an operator,
+/// not for every minute.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_status(
+    vault: *mut panseal_vault,
+    state: *mut panseal_vault_state,
+    epochs: *mut panseal_vault_epoch,
+    cap: usize,
+    count: *mut usize,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            let state = unsafe { Out::optional(state) }?;
+            let epochs = unsafe { Page::new(epochs, cap, count) }?;
+            let status = vault.status()?;
+            epochs.write_all(&status.epochs, describe_epoch)?;
+            if let Some(state) = state {
+                state.write(&describe(&status));
+            }
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// # Safety
+/// Null, or a place of the caller's.
+unsafe fn hand_out<T>(value: T, out: *mut T) {
+    if !out.is_null() {
+        unsafe { out.write_unaligned(value) };
+    }
+}
+
+/// Runs a verb that tells how far it is.
+fn with_progress<T>(
+    progress: panseal_progress_fn,
+    userdata: *mut c_void,
+    verb: impl FnOnce(&mut dyn FnMut(u64, u64) -> bool) -> Result<T>,
+) -> Result<T> {
+    let mut answer = 0;
+    let outcome = verb(&mut |done, total| {
+        if let Some(progress) = progress {
+            // SAFETY: the caller's function, with the caller's userdata.
+            answer = unsafe { progress(userdata, done, total) };
+        }
+        answer == 0
+    });
+    outcome.map_err(|error| if answer == 0 { error } else { Error::system(Code::Callback, answer) })
+}
+
+fn describe(status: &Status) -> panseal_vault_state {
+    let in_force = || status.index.iter().filter(|key| key.is_live());
+    let active = |key: &&KeyInfo| key.state == KeyState::Active;
+    panseal_vault_state {
+        struct_size: 0,
+        schema: status.schema,
+        generation: status.generation,
+        cards: status.cards,
+        instruments: status.instruments,
+        index: in_force().find(active).map_or(0, |key| key.id),
+        index_count: in_force().count() as u32,
+        store: pass::field(status.store.as_bytes()),
+    }
+}
+
+fn describe_epoch(from: &EpochStatus) -> panseal_vault_epoch {
+    panseal_vault_epoch {
+        struct_size: 0,
+        id: from.key.id,
+        state: state_of(&from.key),
+        reserved: 0,
+        created_at: from.key.created_at,
+        retired_at: from.key.retired_at,
+        cards: from.cards,
+        instruments: from.instruments,
+        customers: from.customers,
+        check: pass::field(from.key.check.to_string().as_bytes()),
+    }
+}
