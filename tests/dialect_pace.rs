@@ -54,7 +54,8 @@ fn a_webpay_token_registers_and_looks_as_on_the_page() {
     assert_eq!((reply.status, reply.header("Content-Type")), (201, Some(JSONAPI)));
     let id = reply.at("/data/id").to_owned();
     let expected = json!({"data": {"type": "paymentMethod", "id": id, "attributes": {
-        "kind": "creditcard", "identificationString": "Visa **** **** **** 1111", "twoFactor": false, "implicit": false}}});
+        "kind": "creditcard", "identificationString": "Visa **** **** **** 1111",
+        "twoFactor": false, "implicit": false}}});
     assert_eq!(reply.body, expected);
     assert_eq!(id.len(), 36);
     let location = reply.header("Location").unwrap();
@@ -171,6 +172,11 @@ fn every_row_of_the_request_table_holds() {
         ("/data/type", Some(json!("paymentToken")), (409, "", "Conflict", "/data/type")),
         ("/data/id", Some(json!("x")), (422, "", "Id is invalid", "/data/id")),
         ("/data/id", Some(json!(7)), (422, "", "Id is invalid", "/data/id")),
+        (
+            "/data/id",
+            Some(json!("0b6a0f4e-6a52-4f0e-8a5e-675964982648")),
+            (422, "", "Id is invalid", "/data/id"),
+        ),
         ("/data/attributes", None, (422, "", "Attributes is invalid", "/data/attributes")),
         ("/data/attributes", Some(json!("x")), (422, "", "Attributes is invalid", "/data/attributes")),
         (kind, None, (422, "", "Kind is invalid", kind)),
@@ -273,7 +279,11 @@ fn every_row_of_the_error_table_has_its_status_and_title() {
     }
     let reply = place.trusted("pace", "GET", "/payment-methods?include=owner", "");
     assert_eq!((fault(&reply).0, reply.at("/errors/0/source/parameter")), (400, "include"));
-    assert_eq!(fault(&place.trusted("pace", "GET", "/elsewhere", "")).0, 404);
+    for target in
+        ["/elsewhere", "/pay/4111111111111111/payment-methods", "/pay/2020-4\r\nX: y/payment-methods"]
+    {
+        assert_eq!(fault(&place.trusted("pace", "GET", target, "")).0, 404, "{target:?}");
+    }
     let reply = place.trusted("pace", "PUT", REGISTER, "");
     assert_eq!((fault(&reply).0, reply.header("Allow")), (405, Some("POST")));
     for ranges in [

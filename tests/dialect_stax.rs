@@ -376,8 +376,9 @@ fn lists_are_laravels_pages() {
 #[test]
 fn customers_are_made_found_changed_and_marked_as_deleted() {
     let place = Place::new();
-    let body = json!({"firstname": "Ada", "lastname": "Byron", "company": "Engines \"&\" Co", "email": "ada@example.org",
-        "phone": "1134960000", "address_1": "1 Mill Lane", "address_state": "FL", "address_country": "USA", "notes": "a\nb"});
+    let body = json!({"firstname": "Ada", "lastname": "Byron", "company": "Engines \"&\" Co",
+        "email": "ada@example.org", "phone": "1134960000", "address_1": "1 Mill Lane", "address_state": "FL",
+        "address_country": "USA", "notes": "a\nb"});
     let made = place.trusted("stax", "POST", "/customer", &body.to_string());
     assert_eq!(made.status, 200, "{}", made.text);
     for (name, value) in body.as_object().unwrap() {

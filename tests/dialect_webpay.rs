@@ -7,15 +7,22 @@ use panseal::vault::Grant;
 use serde_json::{Value, json};
 use std::sync::Barrier;
 
-const CARD: &str = r#"{"type":"card","card":{"pan":"4111111111111111","expiration_date":"3012"},"metadata":{"description":"spare"}}"#;
+const CARD: &str = concat!(
+    r#"{"type":"card","card":{"pan":"4111111111111111","expiration_date":"3012"},"#,
+    r#""metadata":{"description":"spare"}}"#
+);
 const TOKENS: &str = "/v2/tokens";
 const REFUSED: &str = r#"{"status":"error","message":"Authorization failed"}"#;
 /// When the provider's own vector was signed.
 const VECTOR_TIME: i64 = 1_593_457_122;
-const V21: &str = "c00ea52a8bfb137646040f082a9dcfbe364cab2cd1d11c44ac214a848a7f730871e3c499585ba229a077b681f1c2d3c66be4303a51b514629a96a33328b80771";
-const V2: &str = "efcab0f9136bde35644a9cbd3bbba585528f86e4187cfed60a334c2752e96761301a36e5fbec2a5535244b87c5010619c761f5e18ba6daa6b4e1b52a8430c297";
-const V21_GET: &str = "7690589cfb84e03d8a5cbef609671baa87878c87c567c2963db694190f330c5794ff3db04b45bd55489f32f8069505171312677f5c17daf18b1276d3ddf7b83f";
-const PUBLISHED: &str = "bd120476c656a8ec3ce5d6a150f17061d03a8e280b0fbba278a73a15066830562f73ce5536882c9222e265f1ff6c2df629173375b549cba5a9275b08686f32ea";
+const V21: &str = "c00ea52a8bfb137646040f082a9dcfbe364cab2cd1d11c44ac214a848a7f7308\
+    71e3c499585ba229a077b681f1c2d3c66be4303a51b514629a96a33328b80771";
+const V2: &str = "efcab0f9136bde35644a9cbd3bbba585528f86e4187cfed60a334c2752e96761\
+    301a36e5fbec2a5535244b87c5010619c761f5e18ba6daa6b4e1b52a8430c297";
+const V21_GET: &str = "7690589cfb84e03d8a5cbef609671baa87878c87c567c2963db694190f330c57\
+    94ff3db04b45bd55489f32f8069505171312677f5c17daf18b1276d3ddf7b83f";
+const PUBLISHED: &str = "bd120476c656a8ec3ce5d6a150f17061d03a8e280b0fbba278a73a1506683056\
+    2f73ce5536882c9222e265f1ff6c2df629173375b549cba5a9275b08686f32ea";
 
 fn create(place: &Place, body: &str) -> Reply {
     place.trusted("webpay", "POST", TOKENS, body)
@@ -179,7 +186,11 @@ fn a_created_token_looks_as_on_the_page() {
         "{token}"
     );
     let expected = format!(
-        r#"{{"token":"{token}","status":"approved","card":{{"keep_until":"2031-01-01T00:00:00Z","masked_pan":"411111****1111","expiration_date":"3012"}}}}"#
+        concat!(
+            r#"{{"token":"{}","status":"approved","card":{{"keep_until":"2031-01-01T00:00:00Z","#,
+            r#""masked_pan":"411111****1111","expiration_date":"3012"}}}}"#
+        ),
+        token
     );
     assert_eq!(reply.text, expected);
 }

@@ -88,7 +88,8 @@ fn dialect_requests() -> Vec<(&'static str, &'static str, String)> {
         (
             "sumup",
             "/v0.1/customers/c-1/payment-instruments",
-            r#"{"type":"TYPE","card":{"name":"QUILL XAVIERA","number":"PAN","expiry_year":"30","expiry_month":"04","cvv":"987"},"x":"EXTRA"}"#,
+            r#"{"type":"TYPE","card":{"name":"QUILL XAVIERA","number":"PAN","expiry_year":"30",
+                "expiry_month":"04","cvv":"987"},"x":"EXTRA"}"#,
         ),
         (
             "sumup",
@@ -98,7 +99,8 @@ fn dialect_requests() -> Vec<(&'static str, &'static str, String)> {
         (
             "stax",
             "/payment-method",
-            r#"{"method":"TYPE","person_name":"QUILL XAVIERA","card_number":"PAN","card_exp":"0430","card_cvv":"987","address_1":"EXTRA"}"#,
+            r#"{"method":"TYPE","person_name":"QUILL XAVIERA","card_number":"PAN",
+                "card_exp":"0430","card_cvv":"987","address_1":"EXTRA"}"#,
         ),
         (
             "stax",

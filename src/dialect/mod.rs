@@ -1,5 +1,5 @@
-//! Dialects: the card-tokenization APIs of four providers, in-process. A request in, a response out; the only I/O is the
-//! vault's.
+//! Dialects: the card-tokenization APIs of four providers, in-process. A request in, a response out; the only I/O is
+//! the vault's.
 //!
 //! Code that was written against one of these APIs can tokenize through panseal: [`handle`] parses what it sends, asks
 //! the vault, and answers with the provider's own bodies and statuses. What the providers' pages leave open is in
@@ -12,8 +12,8 @@
 //! | `pace` | PACE | payment methods: register a card token, get, list, alias, delete |
 //! | `webpay` | Monri WebPay | tokens: create; customers, payment-method lists |
 //!
-//! A caller is known by a [credential](crate::vault::Grant) that it presents, which also says whose merchant's it is. Or
-//! the host has authenticated it already, and says so in the request: [`Trusted`].
+//! A caller is known by a [credential](crate::vault::Grant) that it presents, which also says whose merchant's it is.
+//! Or the host has authenticated it already, and says so in the request: [`Trusted`].
 //!
 //! ```
 //! use panseal::dialect::{Request, Trusted, handle};

@@ -31,7 +31,7 @@ fn answer(call: &Call<'_>) -> Result<Response> {
     let path: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
     // The version may stand before it: the host decides where the dialect is mounted.
     let path = match &path[..] {
-        ["pay", _, rest @ ..] => rest,
+        ["pay", version, rest @ ..] if is_version(version) => rest,
         rest => rest,
     };
     let (route, scope) = match (path, call.request.method) {
@@ -68,6 +68,13 @@ fn answer(call: &Call<'_>) -> Result<Response> {
         (Route::One(id), "PATCH") => patch(call, &caller, id),
         (Route::One(id), _) => delete(&caller, id),
     }
+}
+
+/// `2020-4`. It comes back in `Location`, so it is nothing else.
+fn is_version(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = text.split_once('-').filter(|(year, part)| year.len() == 4 && (1..=2).contains(&part.len()));
+    parts.is_some_and(|(year, part)| digits(year) && digits(part))
 }
 
 /// 406 and 415: what may be answered with, and what was sent.
@@ -158,7 +165,7 @@ impl Wanted {
             faults.push(invalid("Type", "non zero value required", "/data/type"));
         }
         let id = Field::of(&data, "id");
-        let uuid = ids::as_uuid(id.as_str());
+        let uuid = ids::as_uuid(id.as_str()).filter(|id| is_keepable(id, id.len()));
         if !id.is_absent() && uuid.is_none() {
             faults.push(invalid("Id", "does not validate as uuid", "/data/id"));
         }
@@ -470,7 +477,8 @@ fn no_linked_identity() -> Result<Response> {
     Fault::new(401, "Missing linked identity for authorized access")
         .coded("missing-linked-identity")
         .detailed(
-            "Linked identity is needed to access this resource, please check why the user does not have a linked identity",
+            "Linked identity is needed to access this resource, \
+             please check why the user does not have a linked identity",
         )
         .response()
 }

@@ -244,8 +244,8 @@ impl Vault {
         Ok(self.with_credential(id, fits)?.filter(|(_, fits)| *fits).map(|(credential, _)| credential))
     }
 
-    /// Lends the signing key of an id to `work`, with its credential, of whichever merchant, expired and revoked ones too;
-    /// `None` where there is none.
+    /// Lends the signing key of an id to `work`, with its credential, of whichever merchant, expired and revoked ones
+    /// too; `None` where there is none.
     pub fn with_signing_key<R>(
         &self,
         id: &str,

@@ -40,12 +40,12 @@ impl Vault {
 
     /// Gives a token to its first owner, who becomes its customer, under an id of the owner's or the caller's choice.
     ///
-    /// `id_in` reads the id of an earlier claim out of an instrument's extra bytes, and `mark` writes one in: both are the
-    /// caller's, so several kinds of claim can stand side by side. An active instrument of the same owner, card and
+    /// `id_in` reads the id of an earlier claim out of an instrument's extra bytes, and `mark` writes one in: both are
+    /// the caller's, so several kinds of claim can stand side by side. An active instrument of the same owner, card and
     /// expiry that has such an id is given back instead.
     ///
-    /// `Token` for a token that is unknown or has another customer: deliberately one answer. `Inactive`; `Conflict` where
-    /// another claim has the id; `Limit` where the extra grows longer than 4096 bytes.
+    /// `Token` for a token that is unknown or has another customer: deliberately one answer. `Inactive`; `Conflict`
+    /// where another claim has the id; `Limit` where the extra grows longer than 4096 bytes.
     pub fn claim(
         &self,
         token: &[u8],
@@ -92,8 +92,8 @@ impl Vault {
         })
     }
 
-    /// Changes an instrument by what it is: [`Vault::update`] in the same transaction as the look at it. `change` may be
-    /// asked more than once. `Token`, and what [`Vault::update`] gives.
+    /// Changes an instrument by what it is: [`Vault::update`] in the same transaction as the look at it. `change` may
+    /// be asked more than once. `Token`, and what [`Vault::update`] gives.
     pub fn amend<'c>(
         &self,
         token: &[u8],

@@ -12,8 +12,8 @@ const NOW: i64 = 1_795_132_800;
 /// After so many requests the vault is a new one, so that looking at all of it stays quick.
 const REQUESTS: u32 = 500;
 
-/// Reads a request out of the input: flags, then method, target, headers, and the body. With the first flag the target is
-/// one of `targets`, with the second one the host vouches for the caller.
+/// Reads a request out of the input: flags, then method, target, headers, and the body. With the first flag the target
+/// is one of `targets`, with the second one the host vouches for the caller.
 pub fn ask(dialect: &str, targets: &[&str], input: &[u8]) {
     let Some((&[flags, which], rest)) = input.split_first_chunk::<2>() else { return };
     let [method, target, headers, body] = pieces::<4>(rest);

@@ -5,6 +5,10 @@ use libfuzzer_sys::fuzz_target;
 use panseal_fuzz::dialect::ask;
 
 fuzz_target!(|input: &[u8]| {
-    let targets = ["/payment-methods/creditcard", "/payment-methods", "/payment-methods/0b6a0f4e-6a52-4f0e-8a5e-2f8b3c6d7e01"];
+    let targets = [
+        "/payment-methods/creditcard",
+        "/payment-methods",
+        "/payment-methods/0b6a0f4e-6a52-4f0e-8a5e-2f8b3c6d7e01",
+    ];
     ask("pace", &targets, input);
 });
