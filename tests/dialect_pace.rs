@@ -172,11 +172,6 @@ fn every_row_of_the_request_table_holds() {
         ("/data/type", Some(json!("paymentToken")), (409, "", "Conflict", "/data/type")),
         ("/data/id", Some(json!("x")), (422, "", "Id is invalid", "/data/id")),
         ("/data/id", Some(json!(7)), (422, "", "Id is invalid", "/data/id")),
-        (
-            "/data/id",
-            Some(json!("0b6a0f4e-6a52-4f0e-8a5e-675964982648")),
-            (422, "", "Id is invalid", "/data/id"),
-        ),
         ("/data/attributes", None, (422, "", "Attributes is invalid", "/data/attributes")),
         ("/data/attributes", Some(json!("x")), (422, "", "Attributes is invalid", "/data/attributes")),
         (kind, None, (422, "", "Kind is invalid", kind)),
