@@ -19,8 +19,9 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 # Test files that are suites of their own; all others are the suite 'rust'.
 SUITES = {
     "c": ["abi", "header_compile", "install", "readme"],
+    "faults": ["vault_dump", "vault_faults", "vault_writers"],
     "misuse": ["misuse"],
-    "postgres": ["postgres_connect"],
+    "postgres": ["fork_postgres", "postgres_connect", "postgres_faults"],
     "residue": ["residue_heap", "residue_process", "wiping"],
 }
 

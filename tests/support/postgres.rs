@@ -36,7 +36,7 @@ pub fn present(test: &str) -> bool {
     found
 }
 
-/// Where `initdb`, `postgres`, `psql` and `pg_basebackup` are: the newest of Debian's versions, or on the path.
+/// Where `initdb`, `postgres`, `psql`, `pg_basebackup` and `pg_dump` are: the newest of Debian's versions, or on the path.
 fn programs() -> Option<&'static Path> {
     static PROGRAMS: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAMS.get_or_init(find_programs).as_deref()
@@ -51,7 +51,9 @@ fn find_programs() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = debian.into_iter().map(|version| version.join("bin")).chain(env::split_paths(&path));
     let complete = |folder: &PathBuf| {
-        ["initdb", "postgres", "psql", "pg_basebackup"].iter().all(|name| folder.join(name).is_file())
+        ["initdb", "postgres", "psql", "pg_basebackup", "pg_dump"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
     };
     folders.into_iter().find(complete)
 }
@@ -259,6 +261,13 @@ impl Server {
         succeed(psql.args(["-h", "127.0.0.1", "-p", &port]).env("PGPASSWORD", PASSWORD)).trim_end().to_owned()
     }
 
+    /// All of the database as text, as a backup has it.
+    pub fn dump(&self) -> String {
+        let mut dump = self.folder.program("pg_dump");
+        dump.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER, DATABASE]);
+        succeed(dump.env("PGPASSWORD", PASSWORD))
+    }
+
     /// A standby that streams from this server and has all it had when this was called.
     pub fn replica(&self) -> Server {
         let port = free_port();
@@ -300,10 +309,22 @@ impl Server {
         self.data.with_extension("log")
     }
 
+    /// All that the server has logged.
+    pub fn whole_log(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
     /// The end of the server's log.
     pub fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
-        log.lines().rev().take(10).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+        self.whole_log()
+            .lines()
+            .rev()
+            .take(10)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Where the server keeps its data, for a search of its files.

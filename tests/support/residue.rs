@@ -87,7 +87,7 @@ pub fn key_needles(secret: &str, key: &[u8]) -> Vec<Needle> {
 }
 
 /// The base64 characters that depend on `text` alone, where it begins `shift` bytes into a group of three.
-fn base64_inside(text: &[u8], shift: usize) -> Vec<u8> {
+pub fn base64_inside(text: &[u8], shift: usize) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bit = |at: usize| text[at / 8 - shift] >> (7 - at % 8) & 1;
     let whole = (8 * shift).div_ceil(6)..8 * (shift + text.len()) / 6;

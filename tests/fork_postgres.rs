@@ -1,0 +1,73 @@
+//! A program that forks goes on with its vault in PostgreSQL in parent and child, which share no connection.
+//!
+//! One test, alone in its process: nothing else is to run in a process that forks.
+#![cfg(all(unix, feature = "postgres"))]
+
+#[path = "support/promised.rs"]
+mod promised;
+mod support;
+
+use panseal::vault::{TokenizeOptions, Vault};
+use promised::{Book, Place, card, is_kept, number};
+use std::thread;
+use support::postgres::{Server, Settings, present};
+
+fn store(vault: &Vault, book: &Book, places: std::ops::Range<usize>) {
+    for place in places {
+        let made = vault.tokenize(&card(&number(place)), &TokenizeOptions::of("c-1")).unwrap();
+        book.note(&["token", made.token.as_str(), &number(place)]);
+    }
+}
+
+#[test]
+fn parent_and_children_of_a_fork_all_go_on() {
+    if !present("PostgreSQL: fork") {
+        return;
+    }
+    let server = Server::new(&Settings::default());
+    let place = Place::at(|_| server.url());
+    let path = place.folder.path().join("book");
+    let book = Book::at(&path);
+    let vault = place.open();
+    // Several sessions are open and idle when the process forks.
+    thread::scope(|scope| {
+        let (vault, book) = (&vault, &book);
+        for first in [0, 10, 20, 30] {
+            scope.spawn(move || store(vault, book, first..first + 5));
+        }
+    });
+    let sessions = "select count(*) from pg_stat_activity where application_name = 'panseal'";
+    let before: usize = server.sql(sessions).parse().unwrap();
+    let mut children = Vec::new();
+    for child in 1..=3 {
+        // SAFETY: no other thread runs, and the child leaves without running this program's exit.
+        let id = unsafe { libc::fork() };
+        if id == 0 {
+            let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                store(&vault, &book, child * 100..child * 100 + 20);
+                vault.rotate().unwrap();
+                vault.rewrap(&mut |_, _| true).unwrap();
+                store(&vault, &book, child * 100 + 20..child * 100 + 40);
+                // Closing ends the child's own sessions and nobody else's.
+                drop(vault);
+            }));
+            unsafe { libc::_exit(i32::from(fine.is_err())) };
+        }
+        children.push(id);
+        store(&vault, &book, child * 1000..child * 1000 + 40);
+    }
+    for id in children {
+        let mut status = 0;
+        // SAFETY: a child of this process, waited for once.
+        unsafe { libc::waitpid(id, &raw mut status, 0) };
+        assert_eq!(status, 0, "a child could not go on");
+    }
+    store(&vault, &book, 5000..5020);
+    let after: usize = server.sql(sessions).parse().unwrap();
+    assert!((1..=before).contains(&after), "{before} sessions before, {after} after");
+    let lines = Book::read(&path);
+    assert_eq!(lines.len(), 20 + 3 * 40 + 3 * 40 + 20);
+    let status = vault.status().unwrap();
+    assert_eq!((status.instruments, status.epochs.len()), (lines.len() as u64, 4));
+    is_kept(&vault, &lines);
+}
