@@ -152,7 +152,7 @@ impl Vault {
         self.work(|keyring, now| {
             let line = self.line(now, action, "")?;
             let mut refused = Ok(());
-            let written = self.write(keyring, &line, &mut |rows| {
+            let written = self.write_alone(keyring, &line, &mut |rows| {
                 rows.raise_fence()?;
                 let (fence, mut keys) = (rows.fence()?, rows.keys()?);
                 // `Epoch` would be taken for a stale keyring.

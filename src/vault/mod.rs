@@ -224,13 +224,27 @@ impl Vault {
     /// A transaction that begins with the fence and ends with a line of the audit trail, by which its commit is known
     /// where the connection was lost over it.
     fn write(&self, keyring: &Keyring, line: &AuditRow, work: Work<'_>) -> Result<()> {
-        self.commit(&line.id, &mut || {
-            self.shared.store.write(&mut |rows| {
-                check_fence(rows, keyring)?;
-                work(rows)?;
-                rows.insert(&self.merchant, &Fresh { audits: vec![line], ..Fresh::default() })
-            })
-        })
+        let mut work = self.between_fence_and_line(keyring, line, work);
+        self.commit(&line.id, &mut || self.shared.store.write(&mut work))
+    }
+
+    /// [`Vault::write`], for work that raises the fence.
+    fn write_alone(&self, keyring: &Keyring, line: &AuditRow, work: Work<'_>) -> Result<()> {
+        let mut work = self.between_fence_and_line(keyring, line, work);
+        self.commit(&line.id, &mut || self.shared.store.write_alone(&mut work))
+    }
+
+    fn between_fence_and_line<'w>(
+        &'w self,
+        keyring: &'w Keyring,
+        line: &'w AuditRow,
+        work: Work<'w>,
+    ) -> impl FnMut(&dyn Rows) -> Result<()> + 'w {
+        move |rows| {
+            check_fence(rows, keyring)?;
+            work(rows)?;
+            rows.insert(&self.merchant, &Fresh { audits: vec![line], ..Fresh::default() })
+        }
     }
 
     /// [`Vault::write`] for a job, which does all that itself and can be grouped with others.

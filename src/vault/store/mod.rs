@@ -49,6 +49,12 @@ pub trait Store: Send + Sync {
     /// none.
     fn write(&self, work: Work<'_>) -> Result<()>;
 
+    /// Like [`Store::write`], for work that raises the fence: writers that come while it waits for the running ones make
+    /// way for it.
+    fn write_alone(&self, work: Work<'_>) -> Result<()> {
+        self.write(work)
+    }
+
     /// Like [`Store::write`], but others may do it, in one transaction with jobs of theirs.
     fn submit(&self, job: &Arc<dyn Job>) -> Result<()> {
         self.write(&mut |rows| job.run(rows))

@@ -97,9 +97,26 @@ impl Store for PostgresStore {
 
     fn write(&self, work: Work<'_>) -> Result<()> {
         self.with_session(|session| {
-            let fence = begin(session)?;
+            let (fence, make_way) = begin(session)?;
+            let mut open = Open { session, done: false };
+            if make_way {
+                return Err(again());
+            }
+            work(&PostgresRows::new(open.session, Some(fence)))?;
+            open.done = true;
+            open.session.commit()
+        })
+    }
+
+    /// Who shares a lock does not queue behind one who wants it alone, so that many writers would keep it from him for
+    /// ever: they are asked to.
+    fn write_alone(&self, work: Work<'_>) -> Result<()> {
+        self.with_session(|session| {
+            session.run(MAKE_WAY)?;
+            let (fence, _) = begin(session)?;
             let mut open = Open { session, done: false };
             work(&PostgresRows::new(open.session, Some(fence)))?;
+            open.session.run("delete from fence where id = 2")?;
             open.done = true;
             open.session.commit()
         })
@@ -132,18 +149,26 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Begins a transaction and takes the fence in one round trip.
-fn begin(session: &mut Session) -> Result<Fence> {
-    let sql = "begin; select encode(vault, 'hex'), version from fence where id = 1 for share";
+/// A second row beside the fence, which nobody locks for long: until when, in milliseconds since 1970 by the server's
+/// clock, writers are to make way for a change of the keys. Whoever has asked for it and died does not stop them for long.
+const MAKE_WAY: &str = "insert into fence (id, vault, version, schema)
+    values (2, '', (extract(epoch from now()) * 1000)::bigint + 2000, 0)
+    on conflict (id) do update set version = excluded.version";
+
+/// Begins a transaction, takes the fence, and looks whether to make way, in one round trip.
+fn begin(session: &mut Session) -> Result<(Fence, bool)> {
+    let sql = "begin; select encode(vault, 'hex'), version, coalesce((select w.version from fence w where w.id = 2), 0)
+                   > (extract(epoch from now()) * 1000)::bigint
+               from fence where id = 1 for share";
     let fence = session.last_row(sql).map(|row| row.as_deref().and_then(read_fence));
     fence
         .and_then(|fence| fence.ok_or_else(|| Error::from(Code::Tampered)))
         .inspect_err(|_| session.roll_back())
 }
 
-fn read_fence(row: &[String]) -> Option<Fence> {
-    let [vault, version] = row else { return None };
+fn read_fence(row: &[String]) -> Option<(Fence, bool)> {
+    let [vault, version, make_way] = row else { return None };
     let mut id = [0; super::ID_LEN];
     base16ct::lower::decode(vault, &mut id).ok().filter(|bytes| bytes.len() == super::ID_LEN)?;
-    Some(Fence { vault: id, version: version.parse().ok()? })
+    Some((Fence { vault: id, version: version.parse().ok()? }, make_way == "t"))
 }
