@@ -1,7 +1,7 @@
 //! AES-256-GCM-SIV (RFC 8452) over small buffers, and associated data that reads in one way only.
 
 use crate::error::{Code, Error, Result};
-use crate::secret::Wiped;
+use crate::secret::{Random, Wiped};
 use aes::Aes256Enc;
 use aes::cipher::{BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, Key, KeySizeUser};
 use aes_gcm_siv::aead::AeadInOut;
@@ -55,9 +55,8 @@ impl Aad {
 }
 
 /// Appends nonce, ciphertext and tag of `plaintext` to `out`, under a 32-byte key.
-pub fn seal(key: &[u8], aad: &Aad, plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let mut nonce = [0; NONCE_LEN];
-    getrandom::fill(&mut nonce).map_err(|_| Code::Internal)?;
+pub fn seal(key: &[u8], aad: &Aad, plaintext: &[u8], random: &mut Random, out: &mut Vec<u8>) -> Result<()> {
+    let nonce = random.take::<NONCE_LEN>()?;
     // Reserved whole: a vector that grows would leave the plaintext in the block it left.
     out.reserve_exact(NONCE_LEN + plaintext.len() + TAG_LEN);
     out.extend_from_slice(&nonce);
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_under_the_same_key_and_data_only() {
         let mut sealed = Vec::new();
-        seal(&KEY, &aad(&["a"]), b"12345678", &mut sealed).unwrap();
+        seal(&KEY, &aad(&["a"]), b"12345678", &mut Random::new(), &mut sealed).unwrap();
         let mut out = [0; 8];
         open(&KEY, &aad(&["a"]), &sealed, &mut out).unwrap();
         assert_eq!(&out, b"12345678");
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let mut sealed = Vec::new();
-        seal(&KEY, &aad(&[]), b"12345678", &mut sealed).unwrap();
+        seal(&KEY, &aad(&[]), b"12345678", &mut Random::new(), &mut sealed).unwrap();
         let mut out = [0; 8];
         for bit in 0..sealed.len() * 8 {
             sealed[bit / 8] ^= 1 << (bit % 8);

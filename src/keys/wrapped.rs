@@ -6,6 +6,7 @@ use super::derive::derive;
 use super::root::{RootCallback, RootKey, Wrapping};
 use super::{KEY_LEN, Purpose};
 use crate::error::{Code, Error, Result};
+use crate::secret::Random;
 use crate::secret::arena::KeySlot;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -176,7 +177,9 @@ fn wrap(root: &RootKey, keyring: &[u8], info: &KeyInfo, key: &KeySlot) -> Result
         Wrapping::Local(root) => {
             let mut wrapped = vec![BY_LOCAL_ROOT];
             wrapped.extend_from_slice(CheckValue::of(root)?.as_bytes());
-            root.with(|root| key.with(|key| aead::seal(root, &header, key, &mut wrapped)))???;
+            root.with(|root| {
+                key.with(|key| aead::seal(root, &header, key, &mut Random::new(), &mut wrapped))
+            })???;
             Ok(wrapped)
         }
         Wrapping::Callback(callback) => {

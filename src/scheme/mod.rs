@@ -38,6 +38,7 @@ pub use token::{TOKEN_MAX, Token};
 
 use crate::card::Pan;
 use crate::error::{Code, Error, Result};
+use crate::secret::Random;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -122,11 +123,11 @@ impl Scheme {
 
     /// A new token of a scheme that needs a vault. `Argument` for one that does not, `Domain` where a surrogate would
     /// keep more than is allowed for a number of this length.
-    pub(crate) fn draw(self, pan: &Pan) -> Result<Token> {
+    pub(crate) fn draw(self, pan: &Pan, random: &mut Random) -> Result<Token> {
         match self {
-            Scheme::Random => random::hex(),
-            Scheme::RandomUuid => random::uuid(),
-            Scheme::Surrogate(kept) => random::surrogate(kept, pan),
+            Scheme::Random => random::hex(random),
+            Scheme::RandomUuid => random::uuid(random),
+            Scheme::Surrogate(kept) => random::surrogate(kept, pan, random),
             _ => Err(Code::Argument.into()),
         }
     }

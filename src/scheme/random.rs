@@ -4,6 +4,7 @@ use super::numeric::Digits;
 use super::{Kept, Token};
 use crate::card::Pan;
 use crate::error::{Code, Result};
+use crate::secret::Random;
 
 const LEN: usize = 24;
 
@@ -12,10 +13,10 @@ const CARD_LIKE_RUN: usize = 12;
 
 /// 24 random bytes in hex. Draws until there is no run of digits that looks like a card number: about one draw in
 /// twenty has one.
-pub(super) fn hex() -> Result<Token> {
+pub(super) fn hex(random: &mut Random) -> Result<Token> {
     loop {
         let mut text = [0; 2 * LEN];
-        base16ct::lower::encode(&random::<LEN>()?, &mut text).map_err(|_| Code::Internal)?;
+        base16ct::lower::encode(&random.take::<LEN>()?, &mut text).map_err(|_| Code::Internal)?;
         if longest_run_of_digits(&text) < CARD_LIKE_RUN {
             return Token::parse(&text);
         }
@@ -23,9 +24,9 @@ pub(super) fn hex() -> Result<Token> {
 }
 
 /// A UUID of version 4 (RFC 9562), drawn likewise; scanners pass over hyphens, so runs go on behind them.
-pub(super) fn uuid() -> Result<Token> {
+pub(super) fn uuid(random: &mut Random) -> Result<Token> {
     loop {
-        let mut bytes = random::<16>()?;
+        let mut bytes = random.take::<16>()?;
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
         let mut digits = [0; 32];
@@ -44,14 +45,14 @@ pub(super) fn uuid() -> Result<Token> {
 
 /// Random digits in the hidden places of a number, and a random Luhn residue of 1 to 9: no card number of a network
 /// with a check digit. Whoever stores it sees to it that it is not issued twice.
-pub(super) fn surrogate(kept: Kept, pan: &Pan) -> Result<Token> {
+pub(super) fn surrogate(kept: Kept, pan: &Pan, random: &mut Random) -> Result<Token> {
     let hidden = kept.hidden_by_surrogate(pan.len())?;
     let mut digits = Digits::of(pan.digits()).ok_or(Code::Internal)?;
     let last = hidden.end - 1;
     for place in hidden {
-        digits.set(place, below(10)?);
+        digits.set(place, below(10, random)?);
     }
-    digits.solve(last, 1 + below(9)?);
+    digits.solve(last, 1 + below(9, random)?);
     Token::parse(digits.as_bytes())
 }
 
@@ -62,7 +63,7 @@ pub(super) fn all_surrogates(kept: Kept, pan: &Pan) -> Result<impl Iterator<Item
     let digits = Digits::of(pan.digits()).ok_or(Code::Internal)?;
     let last = hidden.end - 1;
     let end = 10u64.pow((last - hidden.start) as u32) * 9;
-    let start = u64::from_be_bytes(random()?) % end;
+    let start = u64::from_be_bytes(Random::new().take()?) % end;
     Ok((start..end).chain(0..start).filter_map(move |count| {
         let mut token = Digits::of(digits.as_bytes())?;
         let mut value = count / 9;
@@ -76,20 +77,14 @@ pub(super) fn all_surrogates(kept: Kept, pan: &Pan) -> Result<impl Iterator<Item
 }
 
 /// A random number below `end`, each as likely as the other.
-fn below(end: u8) -> Result<u8> {
+fn below(end: u8, random: &mut Random) -> Result<u8> {
     let fair = u8::MAX - u8::MAX % end;
     loop {
-        let [byte] = random()?;
+        let [byte] = random.take()?;
         if byte < fair {
             return Ok(byte % end);
         }
     }
-}
-
-fn random<const LEN: usize>() -> Result<[u8; LEN]> {
-    let mut bytes = [0; LEN];
-    getrandom::fill(&mut bytes).map_err(|_| Code::Internal)?;
-    Ok(bytes)
 }
 
 fn longest_run_of_digits(text: &[u8]) -> usize {
@@ -110,8 +105,9 @@ mod tests {
     #[test]
     fn tokens_are_48_hex_digits_never_alike_and_never_card_like() {
         let mut seen = HashSet::new();
+        let mut random = Random::new();
         for _ in 0..20_000 {
-            let token = hex().unwrap();
+            let token = hex(&mut random).unwrap();
             assert!(classify(token.as_str().as_bytes()).hex_token);
             assert!(longest_run_of_digits(token.as_str().as_bytes()) < CARD_LIKE_RUN);
             assert!(seen.insert(token));
@@ -121,8 +117,9 @@ mod tests {
     #[test]
     fn uuids_are_version_4_never_alike_and_never_card_like() {
         let mut seen = HashSet::new();
+        let mut random = Random::new();
         for _ in 0..20_000 {
-            let token = uuid().unwrap();
+            let token = uuid(&mut random).unwrap();
             assert!(classify(token.as_str().as_bytes()).uuid, "{token}");
             assert!(longest_run_of_digits(token.as_str().replace('-', "").as_bytes()) < CARD_LIKE_RUN);
             assert!(seen.insert(token));
@@ -134,7 +131,7 @@ mod tests {
         let card = pan("4242424242424242");
         let mut residues = HashSet::new();
         for _ in 0..2_000 {
-            let token = surrogate("6+4".parse().unwrap(), &card).unwrap();
+            let token = surrogate("6+4".parse().unwrap(), &card, &mut Random::new()).unwrap();
             let text = token.as_str();
             assert_eq!((text.len(), &text[..6], &text[12..]), (16, "424242", "4242"));
             residues.insert(residue(text.as_bytes()).unwrap());
@@ -144,7 +141,9 @@ mod tests {
 
     #[test]
     fn a_surrogate_keeps_no_more_than_the_length_allows() {
-        let refused = |kept: &str, digits: &str| surrogate(kept.parse().unwrap(), &pan(digits)).err();
+        let refused = |kept: &str, digits: &str| {
+            surrogate(kept.parse().unwrap(), &pan(digits), &mut Random::new()).err()
+        };
         assert!(refused("8+4", "4242424242424242").is_none());
         assert_eq!(refused("7+4", "378282246310005").unwrap().code(), Code::Domain);
         assert!(refused("6+4", "378282246310005").is_none());
@@ -158,7 +157,7 @@ mod tests {
         let kept: Kept = "8+4".parse().unwrap();
         let all: Vec<Token> = all_surrogates(kept, &card).unwrap().collect();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 9_000);
-        assert!(all.contains(&surrogate(kept, &card).unwrap()));
+        assert!(all.contains(&surrogate(kept, &card, &mut Random::new()).unwrap()));
         let fits = |token: &Token| crate::scheme::Scheme::Surrogate(kept).fits(token, &card);
         assert!(all.iter().all(fits) && all.len() == 9_000);
     }

@@ -7,8 +7,10 @@ pub mod alloc;
 pub mod arena;
 pub mod hmac;
 mod inline;
+mod random;
 pub mod stack;
 mod wiped;
 
 pub use inline::SecretText;
+pub(crate) use random::Random;
 pub(crate) use wiped::Wiped;

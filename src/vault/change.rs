@@ -10,6 +10,7 @@ use crate::card::{Expiry, Pan, check_name};
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::keys::Keyring;
 use crate::scheme::{Token, classify};
+use crate::secret::Random;
 
 /// How long an idempotency key is remembered at least, in seconds.
 const REMEMBERED: i64 = 24 * 60 * 60;
@@ -264,7 +265,12 @@ impl Vault {
                 if alter(&mut opened)? {
                     let was = std::mem::take(&mut opened.row.sealed);
                     let sealer = Sealer::new(keyring, &self.merchant);
-                    sealer.seal_instrument(keyring.active_epoch()?, &mut opened.row, &opened.contents)?;
+                    sealer.seal_instrument(
+                        keyring.active_epoch()?,
+                        &mut opened.row,
+                        &opened.contents,
+                        &mut Random::new(),
+                    )?;
                     if !rows.update_instrument(&self.merchant, &opened.row, &was)? {
                         return Err(again());
                     }

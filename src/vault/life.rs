@@ -10,6 +10,7 @@ use super::seal::{Sealer, epoch_of};
 use super::store::{CardRow, CustomerRow, Fence, Id, InstrumentRow, Print, Rows};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, KeyState, Keyring, Root, WrappedKey, epochs};
+use crate::secret::Random;
 use std::sync::{Arc, PoisonError};
 
 /// How many rows are read, and written in one transaction, at a time.
@@ -350,12 +351,13 @@ impl Sealed {
     fn reseal(self, keyring: &Keyring) -> Result<Vec<Resealed>> {
         let epoch = keyring.active_epoch()?;
         let mut resealed = Vec::new();
+        let mut random = Random::new();
         for (merchant, mut row) in self.cards {
             if epoch_of(&row.sealed)? != epoch {
                 let sealer = Sealer::new(keyring, &merchant);
                 let pan = sealer.open_card(&row)?;
                 let was = std::mem::take(&mut row.sealed);
-                sealer.seal_card(epoch, &mut row, &pan)?;
+                sealer.seal_card(epoch, &mut row, &pan, &mut random)?;
                 resealed.push(Resealed::Card(row, was));
             }
         }
@@ -364,7 +366,7 @@ impl Sealed {
                 let sealer = Sealer::new(keyring, &merchant);
                 let contents = sealer.open_instrument(&row)?;
                 let was = std::mem::take(&mut row.sealed);
-                sealer.seal_instrument(epoch, &mut row, &contents)?;
+                sealer.seal_instrument(epoch, &mut row, &contents, &mut random)?;
                 resealed.push(Resealed::Instrument(merchant, row, was));
             }
         }

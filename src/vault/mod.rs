@@ -35,6 +35,7 @@ pub use tokenize::{MANY_MAX, Reuse, TokenizeOptions};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, Keyring, Root, WrappedKey};
 use crate::scheme::Scheme;
+use crate::secret::Random;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -291,8 +292,12 @@ impl Vault {
     }
 
     fn line(&self, at: i64, action: &str, token: &str) -> Result<AuditRow> {
+        self.line_with(at, action, token, &mut Random::new())
+    }
+
+    fn line_with(&self, at: i64, action: &str, token: &str, random: &mut Random) -> Result<AuditRow> {
         Ok(AuditRow {
-            id: new_id()?,
+            id: new_id(random)?,
             at,
             actor: self.actor.as_ref().into(),
             action: action.into(),

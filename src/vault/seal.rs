@@ -9,7 +9,7 @@ use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::keys::aead::{self, Aad};
-use crate::secret::SecretText;
+use crate::secret::{Random, SecretText};
 use zeroize::Zeroizing;
 
 const FORMAT: u8 = 1;
@@ -54,10 +54,10 @@ impl<'k> Sealer<'k> {
     }
 
     /// Seals a card number into its row, as its rank: eight bytes whatever its length.
-    pub fn seal_card(&self, epoch: u32, row: &mut CardRow, pan: &Pan) -> Result<()> {
+    pub fn seal_card(&self, epoch: u32, row: &mut CardRow, pan: &Pan, random: &mut Random) -> Result<()> {
         let mut rank = rank_room()?;
         rank.as_mut_bytes().copy_from_slice(&pan.rank().to_be_bytes());
-        row.sealed = self.seal(epoch, &self.card_aad(row)?, rank.as_bytes())?;
+        row.sealed = self.seal(epoch, &self.card_aad(row)?, rank.as_bytes(), random)?;
         Ok(())
     }
 
@@ -71,9 +71,15 @@ impl<'k> Sealer<'k> {
     }
 
     /// Seals contents into an instrument's row, bound to all of the row's columns.
-    pub fn seal_instrument(&self, epoch: u32, row: &mut InstrumentRow, contents: &Contents) -> Result<()> {
+    pub fn seal_instrument(
+        &self,
+        epoch: u32,
+        row: &mut InstrumentRow,
+        contents: &Contents,
+        random: &mut Random,
+    ) -> Result<()> {
         let aad = self.instrument_aad(row)?;
-        row.sealed = contents.with_layout(|plaintext| self.seal(epoch, &aad, plaintext))??;
+        row.sealed = contents.with_layout(|plaintext| self.seal(epoch, &aad, plaintext, random))??;
         Ok(())
     }
 
@@ -97,7 +103,7 @@ impl<'k> Sealer<'k> {
         append_note(&mut plaintext, data.as_bytes())?;
         let filled = plaintext.len().next_multiple_of(STEP);
         plaintext.resize(filled, 0);
-        row.sealed = self.seal(epoch, &self.customer_aad(row)?, &plaintext)?;
+        row.sealed = self.seal(epoch, &self.customer_aad(row)?, &plaintext, &mut Random::new())?;
         Ok(())
     }
 
@@ -178,12 +184,13 @@ impl<'k> Sealer<'k> {
             .number(row.deleted_at)
     }
 
-    fn seal(&self, epoch: u32, aad: &Aad, plaintext: &[u8]) -> Result<Vec<u8>> {
+    fn seal(&self, epoch: u32, aad: &Aad, plaintext: &[u8], random: &mut Random) -> Result<Vec<u8>> {
         let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD);
         sealed.push(FORMAT);
         sealed.extend_from_slice(&epoch.to_be_bytes());
-        self.keyring
-            .with_seal_key(epoch, self.merchant, |key| aead::seal(key, aad, plaintext, &mut sealed))??;
+        self.keyring.with_seal_key(epoch, self.merchant, |key| {
+            aead::seal(key, aad, plaintext, random, &mut sealed)
+        })??;
         Ok(sealed)
     }
 

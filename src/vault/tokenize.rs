@@ -17,6 +17,7 @@ use crate::card::{self, Card, LuhnRule, Network, Pan};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::scheme::{Scheme, Token};
+use crate::secret::Random;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -95,8 +96,9 @@ impl Vault {
             let epoch = keyring.active_epoch()?;
             let mut drafts = Vec::with_capacity(cards.len());
             let mut refused = Vec::new();
+            let mut random = Random::new();
             for (place, (card, options)) in cards.iter().enumerate() {
-                match Draft::new(self, keyring, epoch, place, (card, options), now) {
+                match Draft::new(self, keyring, epoch, place, (card, options), now, &mut random) {
                     Ok(draft) => drafts.push(draft),
                     // Of the keys, not of this card.
                     Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => return Err(error),
@@ -151,6 +153,7 @@ impl Draft {
         place: usize,
         (card, options): (&Card, &TokenizeOptions),
         now: i64,
+        random: &mut Random,
     ) -> Result<Draft> {
         let scheme = options.scheme.unwrap_or(vault.scheme);
         check_scheme(scheme)?;
@@ -170,20 +173,20 @@ impl Draft {
         }
         let sealer = Sealer::new(keyring, &vault.merchant);
         let mut row = CardRow {
-            id: new_id()?,
+            id: new_id(random)?,
             network: card.network().name().into(),
             iin: ascii(pan.iin()),
             last4: ascii(&pan.last4()),
             sealed: Vec::new(),
         };
-        sealer.seal_card(epoch, &mut row, pan)?;
+        sealer.seal_card(epoch, &mut row, pan, random)?;
         let contents = Contents {
             metadata: options.metadata.into(),
             extra: options.extra.into(),
             ..Contents::of_name(card.name().unwrap_or(""))?
         };
         let mut instrument = InstrumentRow {
-            token: scheme.draw(pan)?,
+            token: scheme.draw(pan, random)?,
             card: row.id,
             customer: options.customer.into(),
             expiry: card.expiry().map_or(0, |date| i32::from(date.year()) * 100 + i32::from(date.month())),
@@ -192,7 +195,7 @@ impl Draft {
             keep_until: options.keep_until,
             sealed: Vec::new(),
         };
-        sealer.seal_instrument(epoch, &mut instrument, &contents)?;
+        sealer.seal_instrument(epoch, &mut instrument, &contents, random)?;
         let print = |generation| {
             let print = keyring.fingerprint_under(generation, &vault.merchant, pan)?;
             Ok(Print { generation, print })
@@ -207,7 +210,7 @@ impl Draft {
             customer_limit: options.customer_limit,
             prints: keyring.index_generations().map(print).collect::<Result<_>>()?,
             card: row,
-            line: vault.line(now, "tokenize", instrument.token.as_str())?,
+            line: vault.line_with(now, "tokenize", instrument.token.as_str(), random)?,
             instrument,
         })
     }
@@ -492,7 +495,7 @@ impl<'r> Run<'r> {
                 contents.name = Name::copy_of(name).ok_or(Code::Internal)?;
             }
             let was = std::mem::take(&mut row.sealed);
-            sealer.seal_instrument(self.job.epoch, row, &contents)?;
+            sealer.seal_instrument(self.job.epoch, row, &contents, &mut Random::new())?;
             if !self.rows.update_instrument(&self.job.merchant, row, &was)? {
                 return Err(again());
             }
@@ -521,7 +524,7 @@ impl<'r> Run<'r> {
             row.token = self.free_surrogate(draft)?;
         }
         if row.card != draft.instrument.card || row.token != draft.instrument.token {
-            self.sealer().seal_instrument(self.job.epoch, &mut row, &draft.contents)?;
+            self.sealer().seal_instrument(self.job.epoch, &mut row, &draft.contents, &mut Random::new())?;
         }
         Ok(row)
     }
@@ -535,8 +538,9 @@ impl<'r> Run<'r> {
             Ok(pairs.find(|(token, taken)| !taken && !made(token)).map(|(token, _)| *token))
         };
         let mut drawn = vec![draft.instrument.token];
+        let mut random = Random::new();
         for _ in 1..DRAWS {
-            drawn.push(draft.scheme.draw(&draft.pan)?);
+            drawn.push(draft.scheme.draw(&draft.pan, &mut random)?);
         }
         if let Some(token) = free(&drawn)? {
             return Ok(token);

@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 16;
 const BATCH: usize = 1000;
 
 pub fn run(folder: &Path) {
-    let lines = vec![("shared_buffers", "'512MB'"), ("max_wal_size", "'4GB'"), ("autovacuum", "off")];
+    let lines = vec![("shared_buffers", "'512MB'"), ("max_wal_size", "'4GB'")];
     let server = Server::new(&Settings { fsync: true, lines, ..Settings::default() });
     server.sql("create database raw");
     drop(super::open(folder, &server.url_of("raw")));

@@ -12,6 +12,7 @@ pub mod sqlite;
 use crate::error::{Code, Error, Result};
 use crate::keys::WrappedKey;
 use crate::scheme::Token;
+use crate::secret::Random;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -369,15 +370,15 @@ pub fn is_in_doubt(error: &Error) -> bool {
 /// A new id: eight bytes of the time, in 2^-16 milliseconds since 1970, then eight random ones. Ids that a process makes
 /// ascend. Rows that are made one after the other lie side by side, where random ids would touch a page of their own
 /// each.
-pub fn new_id() -> Result<Id> {
+pub fn new_id(random: &mut Random) -> Result<Id> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = (since.as_nanos() * 65_536 / 1_000_000) as u64;
     let after = |last: u64| Some(now.max(last + 1));
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or(now);
     let mut id = [0; ID_LEN];
-    let (time, random) = id.split_at_mut(8);
+    let (time, rest) = id.split_at_mut(8);
     time.copy_from_slice(&now.max(last + 1).to_be_bytes());
-    getrandom::fill(random).map_err(|_| Code::Internal)?;
+    rest.copy_from_slice(&random.take::<8>()?);
     Ok(id)
 }

@@ -195,10 +195,10 @@ impl Rows for SqliteRows<'_> {
         self.insert_cards(merchant, &fresh.cards)?;
         // What is random goes into its index from one end to the other: neighbours find their page at hand.
         let mut prints = fresh.prints.clone();
-        prints.sort_unstable_by_key(|(print, _)| print.print);
+        prints.sort_unstable_by_key(|(print, _)| print.print.first_chunk::<8>().copied());
         self.insert_prints(merchant, &prints)?;
         let mut instruments = fresh.instruments.clone();
-        instruments.sort_unstable_by(|one, other| one.token.as_str().cmp(other.token.as_str()));
+        instruments.sort_by_cached_key(|row| row.token.as_str().as_bytes().first_chunk::<8>().copied());
         self.insert_instruments(merchant, &instruments)?;
         self.insert_audits(merchant, &fresh.audits)?;
         let sql = "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)";
