@@ -5,12 +5,13 @@
 | `CardError`     | ValueError  | card                                                              |
 | `FormatError`   | ValueError  | missing, malformed, length, charset, too_long, unsupported        |
 | `TokenError`    | LookupError | token, inactive, irreversible, domain, exhausted                  |
-| `KeyringError`  |             | root_key, epoch, fork, callback                                   |
+| `KeyringError`  |             | root_key, epoch, fork, and callback: a root key's callable failed |
 | `VaultError`    |             | store, not_a_vault, schema_newer, tampered, conflict, and handle: |
 |                 |             | the vault is closed                                               |
 | `BusyError`     | VaultError  | busy                                                              |
 | `ArgumentError` | ValueError  | argument, utf8, buffer, and handle: the secret was wiped          |
-| `PansealError`  |             | all of the above, and: limit, unsupported, internal               |
+| `PansealError`  |             | all of the above, and: limit, unsupported, internal, and          |
+|                 |             | callback: a guard or a progress callable said no                  |
 
 An argument of the wrong type is a plain TypeError; nothing has happened then.
 """

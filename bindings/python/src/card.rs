@@ -1,4 +1,4 @@
-//! The card arguments that `check` and `Vault.tokenize` have in common.
+//! The card arguments that `check`, `Vault.tokenize` and `Vault.tokenize_many` have in common.
 
 use crate::errors::behind_border;
 use crate::input::{CalendarArg, Copied, READ, SecretArg};
@@ -60,9 +60,7 @@ impl CardArgs<'_, '_> {
     /// Lends a copy of the card to `work`, behind the border, and then wipes the caller's memory where that was
     /// asked for. `work` may let other threads run: it never reads the caller's memory.
     pub fn lend<R>(&self, py: Python<'_>, work: impl FnOnce(&CardInput<'_>) -> PyResult<R>) -> PyResult<R> {
-        if self.expiry.is_some() && (self.expiry_month.is_some() || self.expiry_year.is_some()) {
-            return Err(PyTypeError::new_err("pass either expiry, or expiry_month and expiry_year"));
-        }
+        refuse_two_expiries(self.expiry.is_some(), self.expiry_month, self.expiry_year)?;
         if !self.wipe {
             return self.lend_copy(py, work);
         }
@@ -76,16 +74,20 @@ impl CardArgs<'_, '_> {
         behind_border(py, || {
             let mut texts = Texts::default();
             self.copy_to(py, &mut texts)?;
-            work(&CardInput {
-                number: texts.number.as_bytes(),
-                expiry: self.expiry(&texts),
-                cvv: Some(texts.cvv.as_bytes()),
-                name: Some(texts.name.as_bytes()),
-                postal_code: Some(texts.postal_code.as_bytes()),
-                now: self.now.unwrap_or_else(panseal::vault::now),
-                rules: self.rules(),
-            })
+            work(&self.input(&texts))
         })
+    }
+
+    fn input<'t>(&self, texts: &'t Texts) -> CardInput<'t> {
+        CardInput {
+            number: texts.number.as_bytes(),
+            expiry: self.expiry(texts),
+            cvv: Some(texts.cvv.as_bytes()),
+            name: Some(texts.name.as_bytes()),
+            postal_code: Some(texts.postal_code.as_bytes()),
+            now: self.now.unwrap_or_else(panseal::vault::now),
+            rules: self.rules(),
+        }
     }
 
     /// What is wiped: all but the expiry.
@@ -111,10 +113,7 @@ impl CardArgs<'_, '_> {
         match (self.expiry_month, self.expiry_year) {
             (None, None) if texts.expiry.is_empty() => None,
             (None, None) => Some(read_expiry(texts.expiry.as_bytes())),
-            (month, year) => {
-                let given = |half: Option<CalendarArg>| half.map_or(ABSENT, |half| half.0);
-                Some((given(month), given(year)))
-            }
+            (month, year) => Some(halves(month, year)),
         }
     }
 
@@ -132,6 +131,49 @@ impl CardArgs<'_, '_> {
     }
 }
 
-fn read_expiry(text: &[u8]) -> (i32, i32) {
+/// [`CardArgs::lend`] for many cards at once: each is copied, and wiped where that was asked for.
+pub fn lend_all<R>(
+    py: Python<'_>,
+    cards: &[CardArgs<'_, '_>],
+    work: impl FnOnce(&[CardInput<'_>]) -> PyResult<R>,
+) -> PyResult<R> {
+    let to_wipe = || cards.iter().filter(|card| card.wipe).flat_map(CardArgs::secrets);
+    for card in cards {
+        refuse_two_expiries(card.expiry.is_some(), card.expiry_month, card.expiry_year)?;
+    }
+    to_wipe().try_for_each(SecretArg::refuse_unwipeable)?;
+    let outcome = behind_border(py, || {
+        // Filled in at their places: moving them would leave copies.
+        let mut texts: Vec<Texts> = std::iter::repeat_with(Texts::default).take(cards.len()).collect();
+        for (card, texts) in cards.iter().zip(&mut texts) {
+            card.copy_to(py, texts)?;
+        }
+        let inputs: Vec<CardInput<'_>> =
+            cards.iter().zip(&texts).map(|(card, texts)| card.input(texts)).collect();
+        work(&inputs)
+    });
+    to_wipe().try_for_each(|secret| secret.wipe(py))?;
+    outcome
+}
+
+/// An expiry in one piece or in two, not in both.
+pub fn refuse_two_expiries(
+    whole: bool,
+    month: Option<CalendarArg>,
+    year: Option<CalendarArg>,
+) -> PyResult<()> {
+    if whole && (month.is_some() || year.is_some()) {
+        return Err(PyTypeError::new_err("pass either expiry, or expiry_month and expiry_year"));
+    }
+    Ok(())
+}
+
+/// Month and year as they were passed; no calendar has the one that was not.
+pub fn halves(month: Option<CalendarArg>, year: Option<CalendarArg>) -> (i32, i32) {
+    let given = |half: Option<CalendarArg>| half.map_or(ABSENT, |half| half.0);
+    (given(month), given(year))
+}
+
+pub fn read_expiry(text: &[u8]) -> (i32, i32) {
     Expiry::parse(text).map_or(UNREADABLE, |expiry| (i32::from(expiry.month()), i32::from(expiry.year())))
 }

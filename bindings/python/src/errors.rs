@@ -1,7 +1,7 @@
 //! From failures of the core to exceptions. Nothing that goes into an exception is made of input.
 
 use crate::check::Violation;
-use crate::root;
+use crate::{callable, root};
 use panseal::border;
 use panseal::error::{Code, Error, Param, Violations};
 use pyo3::prelude::*;
@@ -42,9 +42,16 @@ pub fn behind_shallow_border<R>(work: impl FnOnce() -> R) -> Option<R> {
     outcome.filter(|_| passed.is_ok())
 }
 
-/// The exception of a failure.
+/// The exception of a failure. What a guard or a progress callable has raised comes out as it is.
 pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    let is_callback = error.code() == Code::Callback;
+    if let Some(failure) = is_callback.then(callable::take_failure).flatten() {
+        return failure;
+    }
+    let cause = is_callback.then(root::take_failure).flatten();
     let class = match error.code() {
+        // A guard or a progress callable said no.
+        Code::Callback if cause.is_none() => PansealError::type_object(py),
         Code::Card => CardError::type_object(py),
         Code::Token | Code::Inactive | Code::Domain | Code::Exhausted | Code::Irreversible => {
             TokenError::type_object(py)
@@ -64,8 +71,8 @@ pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
         .call1((error.to_string(),))
         .and_then(|raised| describe(&raised, error))
         .inspect(|raised| {
-            if error.code() == Code::Callback {
-                raised.set_cause(py, root::take_failure());
+            if cause.is_some() {
+                raised.set_cause(py, cause);
             }
         })
         .unwrap_or_else(|fault| fault)

@@ -5,6 +5,9 @@ use panseal::card::{Expiry, Network};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyTzInfo};
 
+/// The last second of the last year that Python knows, 9999.
+const LAST: i64 = 253_402_300_799;
+
 /// A stored card. Holds nothing that may not be displayed and logged.
 #[pyclass(frozen, module = "panseal")]
 pub struct Instrument(pub panseal::vault::Instrument);
@@ -88,7 +91,7 @@ impl Instrument {
     fn keep_until<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
         match self.0.keep_until {
             0 => Ok(None),
-            time => utc(py, time).map(Some),
+            time => utc(py, time.min(LAST)).map(Some),
         }
     }
 

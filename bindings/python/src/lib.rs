@@ -7,6 +7,7 @@
 
 mod arrow;
 mod batch;
+mod callable;
 mod card;
 mod check;
 mod display;
@@ -20,6 +21,8 @@ mod reader;
 mod root;
 mod scan;
 mod secret;
+mod store;
+mod stored;
 mod tokenizer;
 mod vault;
 
@@ -57,6 +60,8 @@ mod _native {
     use super::scan::{Hit, Scanner, holds_card_number, scan};
     #[pymodule_export]
     use super::secret::Secret;
+    #[pymodule_export]
+    use super::stored::{AuditLine, Customer, Details, Purged, VaultEpoch, VaultStatus};
     #[pymodule_export]
     use super::tokenizer::{DetokenizeMany, Epoch, KeyringStatus, Shapes, TokenizeMany, Tokenizer, classify};
     #[pymodule_export]

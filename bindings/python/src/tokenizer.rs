@@ -637,7 +637,7 @@ impl KeyringStatus {
 
 /// An epoch of a keyring: one data key, and what may be known of it.
 #[pyclass(frozen, module = "panseal")]
-pub struct Epoch(KeyInfo);
+pub struct Epoch(pub KeyInfo);
 
 #[pymethods]
 impl Epoch {

@@ -1,17 +1,24 @@
 //! `panseal.Vault`.
 
-use crate::card::CardArgs;
-use crate::errors::{behind_border, raise};
+use crate::callable::{Progress, PythonGuard};
+use crate::card::{CardArgs, halves, lend_all, read_expiry, refuse_two_expiries};
+use crate::errors::{behind_border, raise, raise_number, refuse};
 use crate::input::{CalendarArg, Copied, PlainArg, SecretArg};
 use crate::instrument::Instrument;
 use crate::root::RootArg;
 use crate::secret::Secret;
-use panseal::card::{Pan, check};
-use panseal::error::{Code, Error, Result};
-use panseal::vault::{OpenOptions, TokenizeOptions, Vault as Core};
+use crate::store::{MetadataArg, Row, StoreArgs, TimeArg};
+use crate::stored::{AuditLine, Customer, Details, Instruments, Purged, VaultStatus, line_id};
+use panseal::card::{Card, CardInput, Expiry, Pan, Separators, check};
+use panseal::error::{Code, Error, Param, Result};
+use panseal::vault::{
+    AuditQuery, Change, Guard, Instrument as Stored, ListQuery, MANY_MAX, OpenOptions, TokenizeOptions,
+    Vault as Core,
+};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
+use pyo3::types::PyString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,21 +60,35 @@ impl Vault {
             py.detach(move || verb(&vault, token)).map_err(|error| raise(py, &error))
         })
     }
+
+    /// Runs a verb while other Python threads go on.
+    fn run<R: Send>(&self, py: Python<'_>, verb: impl FnOnce(&Core) -> Result<R> + Send) -> PyResult<R> {
+        let vault = self.handle(py)?;
+        detached(py, move || verb(&vault))
+    }
+
+    /// A page of a listing.
+    pub fn page(&self, py: Python<'_>, query: &ListQuery<'_>) -> PyResult<Vec<Stored>> {
+        self.run(py, |vault| vault.list(query))
+    }
 }
 
 #[pymethods]
 impl Vault {
     /// Open a vault, or make one where there is none.
     ///
-    /// `url` is "sqlite:PATH". `root` is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place:
-    /// see `panseal.create_root_key`. `merchant` is the tenant that this handle works for. `actor` stands in the
-    /// audit trail where a call names none. A handle with `no_reveal` never detokenizes. Another writer is waited for
-    /// `busy_timeout` seconds, then that is BusyError.
+    /// `url` is "sqlite:PATH", "postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?NAME=VALUE", or "memory:" for a
+    /// vault that is gone when it is closed. `scheme` is how tokens are made where a call does not say: "random",
+    /// "random:uuid" or "surrogate:K+L". `min_generation` is what `status` told last: an older vault is refused. `root`
+    /// is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place: see `panseal.create_root_key`.
+    /// `merchant` is the tenant that this handle works for. `actor` stands in the audit trail where a call names none.
+    /// A handle with `no_reveal` never detokenizes. Another writer is waited for `busy_timeout` seconds, then that is
+    /// BusyError.
     #[staticmethod]
     #[pyo3(signature = (url, *, root, merchant=PlainArg(""), actor=PlainArg(""), scheme=PlainArg("random"),
-                        create=true, no_reveal=false, busy_timeout=5.0),
+                        create=true, no_reveal=false, busy_timeout=5.0, min_generation=0),
            text_signature = "(url, *, root, merchant='', actor='', scheme='random', create=True, no_reveal=False, \
-                             busy_timeout=5.0)")]
+                             busy_timeout=5.0, min_generation=0)")]
     #[allow(clippy::too_many_arguments, reason = "one a keyword")]
     fn open(
         py: Python<'_>,
@@ -79,6 +100,7 @@ impl Vault {
         create: bool,
         no_reveal: bool,
         busy_timeout: f64,
+        min_generation: i64,
     ) -> PyResult<Vault> {
         let open = || {
             Core::open(&OpenOptions {
@@ -88,6 +110,7 @@ impl Vault {
                 create,
                 no_reveal,
                 busy_timeout: wait(busy_timeout)?,
+                min_generation,
                 ..OpenOptions::new(url.0, root.0?)
             })
         };
@@ -105,12 +128,28 @@ impl Vault {
     ///
     /// The card's arguments are those of `panseal.check`. cvv and postal code are checked and not kept. CardError,
     /// with all violations, where the card is refused; nothing is stored then.
+    ///
+    /// | argument          | what it does                                                                           |
+    /// |-------------------|----------------------------------------------------------------------------------------|
+    /// | `customer`        | whose card it is, up to 64 bytes of UTF-8                                              |
+    /// | `scheme`          | how the token is made, where not as the handle says                                    |
+    /// | `reuse`           | "never": a new token each time; "customer", "merchant": that of before, where the same |
+    /// |                   | customer's, or merchant's, card is here already                                        |
+    /// | `idempotency_key` | whoever repeats the call with this key within 24 hours gets the first result; with     |
+    /// |                   | another card that is a VaultError, code "conflict"                                     |
+    /// | `metadata`        | a mapping, or a str of JSON: up to 16 members and 4096 bytes, and no card number       |
+    /// | `keep_until`      | when `purge_expired` removes it: a datetime with a time zone, or seconds since 1970    |
+    /// | `customer_limit`  | how many active tokens the customer may have: PansealError, code "limit", for more     |
     #[pyo3(signature = (number, *, expiry_month=None, expiry_year=None, expiry=None, cvv=None, name=None,
-                        postal_code=None, customer=PlainArg(""), strict=false, need_expiry=false, need_cvv=false,
+                        postal_code=None, customer=PlainArg(""), scheme=None, reuse=PlainArg("never"),
+                        idempotency_key=PlainArg(""), metadata=None, keep_until=None, customer_limit=None,
+                        strict=false, need_expiry=false, need_cvv=false,
                         known_network=false, strict_networks=false, horizon_years=Some(20),
                         grace_months=0, now=None, wipe=false),
            text_signature = "($self, number, *, expiry_month=None, expiry_year=None, expiry=None, cvv=None, name=None, \
-                             postal_code=None, customer='', strict=False, need_expiry=False, need_cvv=False, \
+                             postal_code=None, customer='', scheme=None, reuse='never', idempotency_key='', \
+                             metadata=None, keep_until=None, customer_limit=None, \
+                             strict=False, need_expiry=False, need_cvv=False, \
                              known_network=False, strict_networks=False, \
                              horizon_years=20, grace_months=0, now=None, wipe=False)")]
     #[allow(clippy::too_many_arguments, reason = "one a keyword")]
@@ -125,6 +164,12 @@ impl Vault {
         name: Option<SecretArg<'_, '_>>,
         postal_code: Option<SecretArg<'_, '_>>,
         customer: PlainArg<'_>,
+        scheme: Option<PlainArg<'_>>,
+        reuse: PlainArg<'_>,
+        idempotency_key: PlainArg<'_>,
+        metadata: Option<MetadataArg>,
+        keep_until: Option<TimeArg>,
+        customer_limit: Option<u32>,
         strict: bool,
         need_expiry: bool,
         need_cvv: bool,
@@ -153,20 +198,171 @@ impl Vault {
             now,
             wipe,
         };
-        let customer = customer.0;
+        let store = StoreArgs {
+            customer: customer.0,
+            scheme: scheme.map(|scheme| scheme.0),
+            reuse: reuse.0,
+            idempotency_key: idempotency_key.0,
+            metadata,
+            keep_until,
+            customer_limit,
+        };
         card.lend(py, |input| {
             let vault = self.handle(py)?;
-            let stored = py.detach(move || {
+            let stored = py.detach(|| {
                 let card = check(input).map_err(Error::from)?;
-                vault.tokenize(&card, &TokenizeOptions::of(customer))
+                let stored = vault.tokenize(&card, &store.options()?);
+                // Where this is the last share, the database is closed with it.
+                drop(vault);
+                stored
             });
             stored.map(Instrument).map_err(|error| raise(py, &error))
         })
     }
 
+    /// Store up to 10,000 cards in one transaction, and give an outcome for each, in order: an Instrument, or the
+    /// exception that `tokenize` would have raised, as an object. A card that is refused does not stand in the way of
+    /// the others.
+    ///
+    /// A card is a mapping with the arguments of `tokenize`: {"number": b"4242424242424242", "expiry": "12/30"}. One
+    /// that is of a wrong type, or names an argument that there is not, is a TypeError of the whole call, which then
+    /// has no effect.
+    fn tokenize_many(&self, py: Python<'_>, cards: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+        let rows = cards.try_iter()?.map(|row| Row::read(&row?)).collect::<PyResult<Vec<_>>>()?;
+        let cards = rows.iter().map(Row::card).collect::<PyResult<Vec<_>>>()?;
+        let stores = rows.iter().map(Row::store).collect::<PyResult<Vec<_>>>()?;
+        if rows.len() > MANY_MAX {
+            return Err(raise(py, &Code::Limit.into()));
+        }
+        let outcomes = lend_all(py, &cards, |inputs| {
+            let vault = self.handle(py)?;
+            py.detach(|| store_all(vault, inputs, &stores)).map_err(|error| raise(py, &error))
+        })?;
+        outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Ok(stored) => Ok(Py::new(py, Instrument(stored))?.into_any()),
+                Err(error) => Ok(raise(py, &error).into_value(py).into_any()),
+            })
+            .collect()
+    }
+
     /// What may be shown of a token's card. TokenError for a token that is unknown, malformed, or another merchant's.
     fn lookup(&self, py: Python<'_>, token: SecretArg<'_, '_>) -> PyResult<Instrument> {
         self.with_token(py, &token, |vault, token| vault.lookup(token)).map(Instrument)
+    }
+
+    /// The merchant's instruments in the order of their tokens, which is no order of time: those behind `after`, a
+    /// token, up to `limit`, at most 1000.
+    ///
+    /// `customer` "" has those without one. `offset` passes over up to 10,000. `iter` goes through all of them.
+    #[pyo3(signature = (*, customer=None, active=None, after=None, offset=0, limit=100))]
+    fn list(
+        &self,
+        py: Python<'_>,
+        customer: Option<PlainArg<'_>>,
+        active: Option<bool>,
+        after: Option<PlainArg<'_>>,
+        offset: usize,
+        limit: usize,
+    ) -> PyResult<Vec<Instrument>> {
+        let (customer, after) = (customer.map(|customer| customer.0), after.map(|after| after.0));
+        if limit == 0 {
+            return Err(raise(py, &Code::Argument.into()));
+        }
+        let page = self.page(py, &ListQuery { customer, active, after, offset, limit })?;
+        Ok(page.into_iter().map(Instrument).collect())
+    }
+
+    /// All of the merchant's instruments, or a customer's, in the order of their tokens. Pages are read as they are
+    /// needed: what is stored or removed meanwhile may be among them or not.
+    #[pyo3(signature = (*, customer=None, active=None))]
+    fn iter(slf: Py<Self>, customer: Option<Py<PyString>>, active: Option<bool>) -> Instruments {
+        Instruments::of(slf, customer, active)
+    }
+
+    /// How many instruments there are, or a customer has.
+    #[pyo3(signature = (*, customer=None, active=None))]
+    fn count(&self, py: Python<'_>, customer: Option<PlainArg<'_>>, active: Option<bool>) -> PyResult<u64> {
+        let customer = customer.map(|customer| customer.0);
+        self.run(py, |vault| vault.count(&ListQuery { customer, active, ..ListQuery::default() }))
+    }
+
+    /// Is this card here? Its instruments, active or not, the newest first; an empty list where it is not.
+    ///
+    /// Confirms a guess at a card number, as tokenizing with reuse does: see `set_guard`. `wipe` zeroes the number's
+    /// buffer, which must be writable then.
+    #[pyo3(signature = (number, *, wipe=false))]
+    fn find(&self, py: Python<'_>, number: SecretArg<'_, '_>, wipe: bool) -> PyResult<Vec<Instrument>> {
+        if wipe {
+            number.refuse_unwipeable()?;
+        }
+        let found = behind_border(py, || {
+            let vault = self.handle(py)?;
+            let mut text = Copied::new();
+            number.copy_to(py, &mut text)?;
+            let text = text.as_bytes();
+            let found = py.detach(move || vault.find(&Pan::parse(text, Separators::Dropped)?));
+            found.map_err(|error| raise_number(py, &error))
+        });
+        if wipe {
+            number.wipe(py)?;
+        }
+        Ok(found?.into_iter().map(Instrument).collect())
+    }
+
+    /// What else is known of a token: name and metadata.
+    fn details(&self, py: Python<'_>, token: SecretArg<'_, '_>) -> PyResult<Details> {
+        let found = self.with_token(py, &token, |vault, token| vault.details(token))?;
+        Details::of(py, found)
+    }
+
+    /// Change an instrument, and give it as it is then. What is None stays as it is.
+    ///
+    /// "" takes a name, customer or metadata away; `keep_until` 0 keeps it for ever. CardError for an expiry, name or
+    /// metadata that is refused.
+    #[pyo3(signature = (token, *, expiry_month=None, expiry_year=None, expiry=None, name=None, customer=None,
+                        metadata=None, keep_until=None))]
+    #[allow(clippy::too_many_arguments, reason = "one a keyword")]
+    fn update(
+        &self,
+        py: Python<'_>,
+        token: SecretArg<'_, '_>,
+        expiry_month: Option<CalendarArg>,
+        expiry_year: Option<CalendarArg>,
+        expiry: Option<SecretArg<'_, '_>>,
+        name: Option<SecretArg<'_, '_>>,
+        customer: Option<PlainArg<'_>>,
+        metadata: Option<MetadataArg>,
+        keep_until: Option<TimeArg>,
+    ) -> PyResult<Instrument> {
+        refuse_two_expiries(expiry.is_some(), expiry_month, expiry_year)?;
+        let customer = customer.map(|customer| customer.0);
+        let date = new_expiry(py, expiry.as_ref(), expiry_month, expiry_year)?;
+        behind_border(py, || {
+            let vault = self.handle(py)?;
+            let (mut text, mut holder) = (Copied::new(), Copied::new());
+            token.copy_to(py, &mut text)?;
+            if let Some(name) = &name {
+                name.copy_to(py, &mut holder)?;
+            }
+            let (token, holder, has_name) = (text.as_bytes(), holder.as_bytes(), name.is_some());
+            let changed = py.detach(move || {
+                let holder = std::str::from_utf8(holder).map_err(|_| Code::Utf8)?;
+                vault.update(
+                    token,
+                    &Change {
+                        expiry: date,
+                        name: has_name.then_some(holder),
+                        customer,
+                        metadata: metadata.as_ref().map(|metadata| metadata.0.as_str()),
+                        keep_until: keep_until.map(|time| time.0),
+                        extra: None,
+                    },
+                )
+            });
+            changed.map(Instrument).map_err(|error| raise(py, &error))
+        })
     }
 
     /// The card number of a token, to be used in a `with` block.
@@ -193,6 +389,163 @@ impl Vault {
     /// Take a token out of use: it can still be looked up, and no longer be detokenized. Doing so twice is fine.
     fn deactivate(&self, py: Python<'_>, token: SecretArg<'_, '_>) -> PyResult<()> {
         self.with_token(py, &token, |vault, token| vault.deactivate(token).map(|_| ()))
+    }
+
+    /// Put a deactivated token into use again. Doing so twice is fine.
+    fn reactivate(&self, py: Python<'_>, token: SecretArg<'_, '_>) -> PyResult<()> {
+        self.with_token(py, &token, |vault, token| vault.reactivate(token).map(|_| ()))
+    }
+
+    /// Remove a token for ever, and the card with its last one. A surrogate is not issued again.
+    fn delete(&self, py: Python<'_>, token: SecretArg<'_, '_>) -> PyResult<()> {
+        self.with_token(py, &token, |vault, token| vault.delete(token))
+    }
+
+    /// Remove the merchant's instruments whose `keep_until` has passed, their cards, and idempotency keys older than a
+    /// day. In small transactions: others go on meanwhile.
+    fn purge_expired(&self, py: Python<'_>) -> PyResult<Purged> {
+        self.run(py, Core::purge_expired).map(Purged::from)
+    }
+
+    /// A new customer. A vault needs none of them, but for `customer_limit`.
+    ///
+    /// `reference` is another name that leads to it; `data` a text of up to 4096 bytes, which is sealed. VaultError,
+    /// code "conflict", where the merchant has one of that id or reference; CardError where a card number is in the
+    /// data.
+    #[pyo3(signature = (id, *, reference=PlainArg(""), data=PlainArg("")),
+           text_signature = "($self, id, *, reference='', data='')")]
+    fn create_customer(
+        &self,
+        py: Python<'_>,
+        id: PlainArg<'_>,
+        reference: PlainArg<'_>,
+        data: PlainArg<'_>,
+    ) -> PyResult<Customer> {
+        let (id, reference, data) = (id.0, reference.0, data.0);
+        self.run(py, move |vault| vault.create_customer(id, reference, data)).map(Customer)
+    }
+
+    /// A customer by its id, also one that is marked as deleted; None where there is none.
+    fn customer(&self, py: Python<'_>, id: PlainArg<'_>) -> PyResult<Option<Customer>> {
+        let id = id.0;
+        Ok(self.run(py, move |vault| vault.customer(id))?.map(Customer))
+    }
+
+    /// A customer by its reference; None where there is none.
+    fn customer_by_reference(&self, py: Python<'_>, reference: PlainArg<'_>) -> PyResult<Option<Customer>> {
+        let reference = reference.0;
+        Ok(self.run(py, move |vault| vault.customer_by_reference(reference))?.map(Customer))
+    }
+
+    /// The merchant's customers in the order of their ids, those behind `after`, up to `limit`, at most 1000.
+    #[pyo3(signature = (*, after=PlainArg(""), limit=100), text_signature = "($self, *, after='', limit=100)")]
+    fn customers(&self, py: Python<'_>, after: PlainArg<'_>, limit: usize) -> PyResult<Vec<Customer>> {
+        let after = after.0;
+        if limit == 0 {
+            return Err(raise(py, &Code::Argument.into()));
+        }
+        let found = self.run(py, move |vault| vault.customers(after, limit))?;
+        Ok(found.into_iter().map(Customer).collect())
+    }
+
+    /// Put other data in the place of a customer's. TokenError where there is no such customer.
+    fn update_customer(&self, py: Python<'_>, id: PlainArg<'_>, data: PlainArg<'_>) -> PyResult<Customer> {
+        let (id, data) = (id.0, data.0);
+        self.run(py, move |vault| vault.update_customer(id, |_| Ok(data.to_owned()))).map(Customer)
+    }
+
+    /// Mark a customer as deleted, or take the mark away; its instruments stay. TokenError where there is no such
+    /// customer.
+    #[pyo3(signature = (id, *, deleted=true))]
+    fn mark_customer_deleted(&self, py: Python<'_>, id: PlainArg<'_>, deleted: bool) -> PyResult<Customer> {
+        let id = id.0;
+        self.run(py, move |vault| vault.mark_customer_deleted(id, deleted)).map(Customer)
+    }
+
+    /// Remove a customer for ever; its instruments stay. TokenError where there is no such customer.
+    fn delete_customer(&self, py: Python<'_>, id: PlainArg<'_>) -> PyResult<()> {
+        let id = id.0;
+        self.run(py, move |vault| vault.delete_customer(id))
+    }
+
+    /// Make a new epoch, and give its id: from now on everything is sealed under it. Tokens stay what they are.
+    fn rotate(&self, py: Python<'_>) -> PyResult<u32> {
+        self.run(py, Core::rotate)
+    }
+
+    /// Seal every row of every merchant under the active epoch, in small transactions, while others go on; give how
+    /// many.
+    ///
+    /// `progress(done, total)` is called once every few hundred rows; where it returns False that is a PansealError,
+    /// code "callback", and what it raises comes out as it is. Stopped or killed, nothing is lost; called again, it
+    /// goes on with the rows that are left.
+    #[pyo3(signature = (*, progress=None))]
+    fn rewrap(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
+        let progress = Progress::of(progress)?;
+        self.run(py, move |vault| vault.rewrap(&mut |done, total| progress.tell(done, total)))
+    }
+
+    /// Forget an epoch's key for ever: what it sealed, in backups too, opens no more.
+    ///
+    /// KeyringError, code "epoch", for the active epoch, one that is not there, and one that a row still needs:
+    /// `rewrap` first.
+    fn destroy(&self, py: Python<'_>, epoch: u32) -> PyResult<()> {
+        self.run(py, move |vault| vault.destroy(epoch))
+    }
+
+    /// Change the index key, by which the vault knows a card again, while others go on; give the new generation.
+    ///
+    /// `progress` as with `rewrap`. Stopped or killed, call it again: it goes on with the new key that is there.
+    #[pyo3(signature = (*, progress=None))]
+    fn change_index(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
+        let progress = Progress::of(progress)?;
+        self.run(py, move |vault| vault.change_index(&mut |done, total| progress.tell(done, total)))
+    }
+
+    /// Wrap the vault's keys under another root key, on which the handles of this vault go on. Other processes need it
+    /// at its place the next time that they load the keys.
+    fn change_root(&self, py: Python<'_>, root: RootArg) -> PyResult<()> {
+        self.run(py, move |vault| vault.change_root(&root.0?))
+    }
+
+    /// The state of the vault, of all merchants. Reads every row: for an operator, not for every minute.
+    fn status(&self, py: Python<'_>) -> PyResult<VaultStatus> {
+        self.run(py, Core::status).map(VaultStatus)
+    }
+
+    /// The merchant's audit trail, the oldest line first: those behind the line with the id `after`, about `token`, up
+    /// to `limit`, at most 1000.
+    #[pyo3(signature = (*, after=None, token=None, limit=100))]
+    fn audit(
+        &self,
+        py: Python<'_>,
+        after: Option<&[u8]>,
+        token: Option<PlainArg<'_>>,
+        limit: usize,
+    ) -> PyResult<Vec<AuditLine>> {
+        let after = line_id(py, after)?;
+        let token = token.map(|token| token.0);
+        if limit == 0 {
+            return Err(raise(py, &Code::Argument.into()));
+        }
+        let lines = self.run(py, move |vault| vault.audit(&AuditQuery { after, token, limit }))?;
+        Ok(lines.into_iter().map(AuditLine).collect())
+    }
+
+    /// Have `guard(merchant, actor, kind, count)` asked before every operation of this handle, and of all that are
+    /// related to it by `merchant`, from now on; None: nobody.
+    ///
+    /// `kind` is the verb, `count` how many cards or tokens it is about. True lets it go on; False is a PansealError,
+    /// code "callback", without effect; what it raises comes out as it is. Any thread may call it, and it may use the
+    /// vault. Whoever may tokenize with reuse, or `find`, can confirm a guess at a card number: a guard can count and
+    /// slow down.
+    fn set_guard(&self, py: Python<'_>, guard: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let guard = guard.map(PythonGuard::of).transpose()?;
+        let guard = guard.map(|guard| Arc::new(guard) as Arc<dyn Guard>);
+        self.run(py, move |vault| {
+            vault.set_guard(guard);
+            Ok(())
+        })
     }
 
     /// Close this handle. Calls that are inside finish; the database is closed with its last handle.
@@ -226,6 +579,46 @@ impl Vault {
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("a Vault is neither copied nor pickled: open it again"))
     }
+}
+
+/// Stores the cards of a batch that pass their check.
+fn store_all(
+    vault: Arc<Core>,
+    inputs: &[CardInput<'_>],
+    stores: &[StoreArgs<'_>],
+) -> Result<Vec<Result<Stored>>> {
+    let row = |(input, store)| -> Result<(Card<'_>, TokenizeOptions<'_>)> {
+        let (input, store): (&CardInput<'_>, &StoreArgs<'_>) = (input, store);
+        Ok((check(input).map_err(Error::from)?, store.options()?))
+    };
+    let rows: Vec<_> = inputs.iter().zip(stores).map(row).collect();
+    let good: Vec<_> =
+        rows.iter().filter_map(|row| row.as_ref().ok()).map(|(card, how)| (card, *how)).collect();
+    let mut outcomes = vault.tokenize_many(&good)?.into_iter();
+    let outcome = |row: &Result<_>| match row {
+        Ok(_) => outcomes.next().unwrap_or_else(|| Err(Code::Internal.into())),
+        Err(error) => Err(*error),
+    };
+    Ok(rows.iter().map(outcome).collect())
+}
+
+/// The expiry that a change asks for, if any. CardError where it is none.
+fn new_expiry(
+    py: Python<'_>,
+    whole: Option<&SecretArg<'_, '_>>,
+    month: Option<CalendarArg>,
+    year: Option<CalendarArg>,
+) -> PyResult<Option<Expiry>> {
+    let mut text = Copied::new();
+    let date = match whole {
+        Some(whole) => {
+            whole.copy_to(py, &mut text)?;
+            read_expiry(text.as_bytes())
+        }
+        None if month.is_none() && year.is_none() => return Ok(None),
+        None => halves(month, year),
+    };
+    Expiry::new(date.0, date.1).map(Some).map_err(|code| refuse(py, Param::Expiry, code))
 }
 
 /// Runs work on files or the database behind the border while other Python threads go on.

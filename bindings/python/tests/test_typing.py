@@ -32,8 +32,8 @@ panseal.check(4242424242424242)  # error: arg-type
 panseal.check("4242", 12)  # error: call-arg, misc
 panseal.mask(None)  # error: arg-type
 panseal.mask("4242", view="16")  # error: arg-type
-many = panseal.check_many(["4242", b"4242", None])
-assert_type(many.status, memoryview[int])
+checked = panseal.check_many(["4242", b"4242", None])
+assert_type(checked.status, memoryview[int])
 panseal.check_many(Column())
 panseal.check_many([4242])  # error: list-item
 swipe = bytearray(80)
@@ -52,6 +52,15 @@ with panseal.Vault.open("sqlite:x", root="file:y", busy_timeout=1) as vault:
         assert_type(pan.reveal_into(bytearray(19)), int)
     vault.detokenize(card.token)  # error: call-arg
     vault.merchant(7)  # error: arg-type
+    many = vault.tokenize_many([{"number": "4242", "expiry": "12/30"}])
+    assert_type(many, list[panseal.Instrument | panseal.PansealError])
+    assert_type(vault.list(customer="c-1", limit=10), list[panseal.Instrument])
+    assert_type([card.masked for card in vault.iter()], list[str])
+    assert_type(vault.customer("c-1"), panseal.Customer | None)
+    assert_type(vault.status().epochs[0].cards, int)
+    vault.tokenize("4242", reuse="always")  # error: arg-type
+    vault.set_guard(lambda merchant, actor, kind, count: count < 10)
+    vault.rewrap(progress=lambda done, total: None)
 try:
     pass
 except panseal.CardError as error:
