@@ -355,7 +355,8 @@ fn a_file_that_can_only_be_read_is_refused_and_left_as_it_is() {
     if let Some(task) = task() {
         let [url, root] = &task[..] else { panic!("no such task: {task:?}") };
         for create in [false, true] {
-            let opened = Vault::open(&OpenOptions { create, ..OpenOptions::new(url, root) });
+            let opened =
+                Vault::open(&OpenOptions { create, ..OpenOptions::new(url, Root::parse(root).unwrap()) });
             assert_eq!(code(opened), Code::Store);
         }
         return;

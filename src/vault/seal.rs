@@ -128,7 +128,7 @@ impl<'k> Sealer<'k> {
         let bytes = room.as_mut_bytes();
         bytes[0] = secret.len() as u8;
         bytes.get_mut(1..1 + secret.len()).ok_or(Code::Argument)?.copy_from_slice(secret.as_bytes());
-        row.sealed = self.seal(epoch, &self.credential_aad(row)?, room.as_bytes())?;
+        row.sealed = self.seal(epoch, &self.credential_aad(row)?, room.as_bytes(), &mut Random::new())?;
         Ok(())
     }
 

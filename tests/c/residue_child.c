@@ -521,6 +521,91 @@ static void deactivate(void)
     }
 }
 
+/* A batch with one that is refused; the second time every card is here already. */
+static void batch(void)
+{
+    panseal_card cards[NUMBERS + 1];
+    panseal_tokenize_options options;
+    panseal_instrument made[NUMBERS + 1];
+    panseal_status status[NUMBERS + 1];
+    PANSEAL_INIT(options);
+    options.customer.ptr = "c-1";
+    options.customer.len = 3;
+    options.reuse = PANSEAL_REUSE_CUSTOMER;
+    options.metadata.ptr = "{\"order\":\"7\"}";
+    options.metadata.len = 13;
+    for (int i = 0; i < NUMBERS; ++i) {
+        cards[i] = card(i);
+    }
+    cards[NUMBERS] = card(0);
+    cards[NUMBERS].number = text(&secrets.wrong);
+    for (int round = 0; round < 2; ++round) {
+        PANSEAL_INIT(made[0]);
+        must(panseal_vault_tokenize_many(vault, cards, NUMBERS + 1, &options, 1, made, status, &err), PANSEAL_OK,
+             "batch");
+        for (int i = 0; i < NUMBERS; ++i) {
+            must(status[i], PANSEAL_OK, "a card of a batch");
+            must(made[i].reused, round, "a card that is here already");
+            token_len[i] = strlen(made[i].token);
+            memcpy(token[i], made[i].token, sizeof token[i]);
+        }
+        must(status[NUMBERS], PANSEAL_E_LUHN, "a wrong card of a batch");
+    }
+}
+
+/* Found by their numbers, listed, changed, purged or removed. */
+static void instruments(void)
+{
+    panseal_instrument page[NUMBERS];
+    panseal_change change;
+    size_t count;
+    tokenize();
+    PANSEAL_INIT(change);
+    change.fields = PANSEAL_CHANGE_NAME | PANSEAL_CHANGE_EXPIRY | PANSEAL_CHANGE_KEEP_UNTIL;
+    change.expiry_month = 1;
+    change.expiry_year = 2032;
+    PANSEAL_INIT(page[0]);
+    must(panseal_vault_list(vault, NULL, page, NUMBERS, &count, &err), PANSEAL_OK, "list");
+    for (int i = 0; i < NUMBERS; ++i) {
+        panseal_text number = text(&secrets.number[i]);
+        must(panseal_vault_find(vault, number.ptr, number.len, page, 1, &count, &err), PANSEAL_OK, "find");
+        must((panseal_status)count, 1, "a card that is here once");
+        change.name = text(&secrets.name[(i + 1) % NUMBERS]);
+        change.keep_until = i % 2;
+        must(panseal_vault_update(vault, token[i], token_len[i], &change, page, &err), PANSEAL_OK, "update");
+        must(panseal_vault_name(vault, token[i], token_len[i], secrets.out, sizeof secrets.out, &count, &err),
+             PANSEAL_OK, "name");
+    }
+    must(panseal_vault_purge_expired(vault, NULL, &err), PANSEAL_OK, "purge");
+    for (int i = 0; i < NUMBERS; i += 2) {
+        must(panseal_vault_delete(vault, token[i], token_len[i], &err), PANSEAL_OK, "delete");
+    }
+}
+
+static int32_t sees(void *userdata, const char *merchant, const char *actor, const char *kind, size_t count)
+{
+    (void)userdata, (void)merchant, (void)actor, (void)kind;
+    return count > NUMBERS;
+}
+
+/* Every key changed under the cards, with a guard that looks on. */
+static void change_keys(void)
+{
+    panseal_vault_state state;
+    size_t count;
+    tokenize();
+    must(panseal_vault_guard(vault, sees, NULL, &err), PANSEAL_OK, "guard");
+    must(panseal_vault_rotate(vault, NULL, &err), PANSEAL_OK, "rotate");
+    must(panseal_vault_rewrap(vault, NULL, NULL, NULL, &err), PANSEAL_OK, "rewrap");
+    must(panseal_vault_destroy(vault, 1, &err), PANSEAL_OK, "destroy");
+    must(panseal_vault_change_index(vault, NULL, NULL, NULL, &err), PANSEAL_OK, "change the index key");
+    must(panseal_vault_change_root(vault, root, NULL, NULL, &err), PANSEAL_OK, "change the root key");
+    PANSEAL_INIT(state);
+    must(panseal_vault_status(vault, &state, NULL, 0, &count, &err), PANSEAL_OK, "status");
+    detokenize_with(vault);
+    must(panseal_vault_guard(vault, NULL, NULL, &err), PANSEAL_OK, "no guard");
+}
+
 static void open_vault(void)
 {
     panseal_open_options how;
@@ -749,6 +834,9 @@ static const struct path {
     {"detokenize-wrong-token", detokenize_wrong_token, 1},
     {"merchant", merchant, 1},
     {"deactivate", deactivate, 1},
+    {"batch", batch, 1},
+    {"instruments", instruments, 1},
+    {"change-keys", change_keys, 1},
     {"reopen", reopen, 1},
     {"tokenizer-ff1", tokenizer_ff1, 1},
     {"tokenizer-siv", tokenizer_siv, 1},

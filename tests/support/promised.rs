@@ -66,13 +66,17 @@ impl Place {
         &self,
         change: impl for<'a> FnOnce(OpenOptions<'a>) -> OpenOptions<'a>,
     ) -> Result<Vault> {
-        Vault::open(&change(OpenOptions::new(&self.url, &self.root)))
+        Vault::open(&change(OpenOptions::new(&self.url, Root::parse(&self.root).unwrap())))
     }
 }
 
 /// Opens a vault, or makes it.
 pub fn open(url: &str, root: &str) -> Result<Vault> {
-    Vault::open(&OpenOptions { create: true, busy_timeout: PATIENCE, ..OpenOptions::new(url, root) })
+    Vault::open(&OpenOptions {
+        create: true,
+        busy_timeout: PATIENCE,
+        ..OpenOptions::new(url, Root::parse(root).unwrap())
+    })
 }
 
 /// The Visa number of 16 digits at a place; those of two places differ.

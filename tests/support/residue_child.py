@@ -224,6 +224,45 @@ def tokenizer_refused(vault: panseal.Vault) -> None:
     must(tokenizer.tokenize_many([wrong(), name(0), None]).ok == 0, "a batch of what is no number")
 
 
+def batch(vault: panseal.Vault) -> None:
+    """A batch with one that is refused; the second time every card is here already."""
+    cards = [{"number": number(i), "cvv": cvv(i), "name": name(i), **EXPIRY} for i in range(NUMBERS)]
+    how = {"customer": "c-1", "reuse": "customer", "metadata": {"order": "7"}}
+    rows = [card | how for card in [*cards, {"number": wrong(), "name": name(0)}]]
+    for reused in (False, True):
+        *outcomes, refused = vault.tokenize_many(rows)
+        must(isinstance(refused, panseal.CardError), "a wrong card of a batch")
+        for outcome in outcomes:
+            must(isinstance(outcome, panseal.Instrument) and outcome.reused == reused, "a card of a batch")
+
+
+def instruments(vault: panseal.Vault) -> None:
+    made = tokens(vault)
+    must(len(list(vault.iter())) == NUMBERS, "iter")
+    for i, token in enumerate(made):
+        must([card.token for card in vault.find(number(i))] == [token], "find")
+        vault.update(token, name=name((i + 1) % NUMBERS), expiry="01/32", keep_until=i % 2)
+        must(vault.details(token).metadata is None, "details")
+    must(vault.purge_expired().instruments == NUMBERS // 2, "purge")
+    for token in made[::2]:
+        vault.delete(token)
+
+
+def change_keys(vault: panseal.Vault) -> None:
+    """Every key changed under the cards, with a guard that looks on."""
+    made = tokens(vault)
+    vault.set_guard(lambda _merchant, _actor, _kind, count: count <= NUMBERS)
+    vault.rotate()
+    must(vault.rewrap(progress=lambda _done, _total: True) > 0, "rewrap")
+    vault.destroy(1)
+    must(vault.change_index() == 2, "change the index key")
+    must(vault.status().cards == NUMBERS, "status")
+    for i, token in enumerate(made):
+        with vault.detokenize(token, reason="test") as pan:
+            must(pan.reveal_into(out) == len(number(i)), "detokenize")
+    vault.set_guard(None)
+
+
 WITHOUT_VAULT: list[Callable[[], None]] = [
     check_good,
     check_bad,
@@ -245,6 +284,9 @@ WITH_VAULT: list[Callable[[panseal.Vault], None]] = [
     tokenizer_ff1,
     tokenizer_siv,
     tokenizer_refused,
+    batch,
+    instruments,
+    change_keys,
 ]
 
 

@@ -45,7 +45,7 @@ fn open(folder: &Path, url: &str) -> Vault {
     if !folder.join("root").exists() {
         Root::create(&root).expect("a root key");
     }
-    let options = OpenOptions { create: true, merchant: row::MERCHANT, ..OpenOptions::new(url, &root) };
+    let options = OpenOptions { create: true, merchant: row::MERCHANT, ..OpenOptions::new(url, panseal::keys::Root::parse(&root).unwrap()) };
     Vault::open(&options).expect("a vault")
 }
 
