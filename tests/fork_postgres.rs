@@ -1,6 +1,6 @@
 //! A program that forks goes on with its vault in PostgreSQL in parent and child, which share no connection.
 //!
-//! One test, alone in its process: nothing else is to run in a process that forks.
+//! One test after the other, and alone in their process: nothing else is to run in a process that forks.
 #![cfg(all(unix, feature = "postgres"))]
 
 #[path = "support/promised.rs"]
@@ -9,8 +9,12 @@ mod support;
 
 use panseal::vault::{TokenizeOptions, Vault};
 use promised::{Book, Place, card, is_kept, number};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 use support::postgres::{Server, Settings, present};
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn store(vault: &Vault, book: &Book, places: std::ops::Range<usize>) {
     for place in places {
@@ -24,6 +28,7 @@ fn parent_and_children_of_a_fork_all_go_on() {
     if !present("PostgreSQL: fork") {
         return;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::new(&Settings::default());
     let place = Place::at(|_| server.url());
     let path = place.folder.path().join("book");
@@ -69,5 +74,40 @@ fn parent_and_children_of_a_fork_all_go_on() {
     assert_eq!(lines.len(), 20 + 3 * 40 + 3 * 40 + 20);
     let status = vault.status().unwrap();
     assert_eq!((status.instruments, status.epochs.len()), (lines.len() as u64, 4));
+    is_kept(&vault, &lines);
+}
+
+#[test]
+fn a_fork_does_not_wait_for_a_database_that_is_away() {
+    if !present("PostgreSQL: fork without a server") {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut server = Server::new(&Settings::default());
+    let place = Place::at(|_| server.url());
+    let path = place.folder.path().join("book");
+    let book = Book::at(&path);
+    let vault = place.open();
+    store(&vault, &book, 0..1);
+    server.stop_immediate();
+    thread::scope(|scope| {
+        scope.spawn(|| store(&vault, &book, 1..5));
+        thread::sleep(Duration::from_millis(300));
+        let begun = Instant::now();
+        // SAFETY: the other thread waits with nothing in hand, and the child leaves without running this program's exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| store(&vault, &book, 5..9)));
+            unsafe { libc::_exit(i32::from(fine.is_err())) };
+        }
+        assert!(begun.elapsed() < promised::PATIENCE / 4, "the fork waited: {:?}", begun.elapsed());
+        server.start();
+        let mut status = 0;
+        // SAFETY: a child of this process, waited for once.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0, "the child could not go on");
+    });
+    let lines = Book::read(&path);
+    assert_eq!(lines.len(), 9);
     is_kept(&vault, &lines);
 }

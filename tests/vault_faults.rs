@@ -67,22 +67,12 @@ fn every_acknowledged_token_survives_200_kills() {
             customers_are_kept(&vault, &lines);
             all.extend(lines);
         }
-        are_still_there(&place.open(), &all);
+        promised::are_still_there(&place.open(), &all);
         kept += all.iter().filter(|line| line[0] == "token").count();
         inactive += all.iter().filter(|line| line[0] == "inactive").count();
     }
     println!("{kept} tokens, {inactive} out of use, {in_its_making} vaults killed before the first");
     assert!(kept > 2 * KILLS && inactive > 0 && in_its_making > 0, "{kept}, {inactive}, {in_its_making}");
-}
-
-/// What earlier rounds were promised was detokenized then; every kill after that has left it as it was.
-fn are_still_there(vault: &Vault, lines: &[Vec<String>]) {
-    for line in lines.iter().filter(|line| line[0] == "token") {
-        let found = vault.lookup(line[1].as_bytes()).unwrap();
-        assert!(
-            line[2].as_bytes().ends_with(&found.last4) && line[2].starts_with(&found.masked.as_str()[..6])
-        );
-    }
 }
 
 fn batches_are_whole(place: &Place) {
@@ -137,7 +127,7 @@ fn many_at_once(vault: &Vault, book: &Book, round: &str) {
 /// With reuse and an idempotency key; every third token is taken out of use.
 fn once_a_card(vault: &Vault, book: &Book, round: &str) {
     for place in 0.. {
-        let number = number(1000 + random(CARDS as u64) as usize);
+        let number = number(500 + random(CARDS as u64) as usize);
         let key = format!("{round}-{place}");
         let options =
             TokenizeOptions { reuse: Reuse::Merchant, idempotency_key: &key, ..TokenizeOptions::default() };

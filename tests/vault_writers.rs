@@ -5,7 +5,7 @@
 mod promised;
 mod support;
 
-use promised::{Book, Place, file_is_whole, is_kept};
+use promised::{Book, Place, are_still_there, file_is_whole};
 use std::collections::HashSet;
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -49,6 +49,6 @@ fn two_python_programs_and_one_in_c_lose_no_token_of_each_other() {
     let status = vault.status().unwrap();
     println!("{} tokens", lines.len());
     assert_eq!((status.instruments, status.cards), (lines.len() as u64, 50));
-    is_kept(&vault, &lines);
+    are_still_there(&vault, &lines);
     file_is_whole(&place.sql());
 }

@@ -257,6 +257,8 @@ impl Server {
     pub fn sql(&self, sql: &str) -> String {
         let mut psql = self.folder.program("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, "-U", USER, "-d", DATABASE]);
+        // Whatever the server's own default: a standby takes no serializable transaction.
+        psql.env("PGOPTIONS", "-c default_transaction_isolation=read\\ committed");
         let port = self.port.to_string();
         succeed(psql.args(["-h", "127.0.0.1", "-p", &port]).env("PGPASSWORD", PASSWORD)).trim_end().to_owned()
     }

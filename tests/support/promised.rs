@@ -255,3 +255,17 @@ pub fn is_kept(vault: &Vault, lines: &[Vec<String>]) {
         }
     }
 }
+
+/// [`is_kept`] for many, in less time: every token is there with its card's first six and last four digits, which tell
+/// the numbers of [`number`] below 1000 apart; some are detokenized.
+pub fn are_still_there(vault: &Vault, lines: &[Vec<String>]) {
+    for (place, line) in lines.iter().filter(|line| line[0] == "token").enumerate() {
+        let (token, number) = (&line[1], &line[2]);
+        let found = vault.lookup(token.as_bytes()).unwrap();
+        let masked = found.masked.as_str();
+        assert!(masked[..6] == number[..6] && masked[12..] == number[12..], "{token}");
+        if place % 50 == 0 && found.active {
+            assert_eq!(digits(vault, token).unwrap(), *number);
+        }
+    }
+}
