@@ -1,4 +1,7 @@
 //! The rows of a vault in SQL, as PostgreSQL speaks it: what comes in numbers goes there and back as arrays.
+//!
+//! Arrays are unnested and looked up one by one (`lateral`, with a limit that keeps it so): the second column of a key
+//! that is `= any` of an array may be taken for a filter, and all of a merchant's rows are read.
 
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
@@ -80,6 +83,13 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, values)?.first().map(read).transpose()
     }
 
+    /// For a statement that does so on purpose: see the session's settings.
+    fn read_whole_tables(&self, allowed: &str) -> Result<()> {
+        let sql =
+            "select set_config(name, $1, false) from pg_catalog.pg_settings where name = 'enable_seqscan'";
+        self.query(sql, &[&allowed]).map(drop)
+    }
+
     fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
         Ok(self.session.borrow_mut().execute(sql, values)? as usize)
     }
@@ -138,8 +148,9 @@ impl Rows for PostgresRows<'_> {
 
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let sql = format!(
-            "select {CARD}, f.fingerprint from card_fp f join card c on c.id = f.card
-             where f.merchant = $1 and f.fingerprint = any($2)"
+            "select {CARD}, w.print from unnest($2::bytea[]) as w (print)
+             cross join lateral (select card from card_fp where merchant = $1 and fingerprint = w.print limit 1) as f
+             cross join lateral (select * from card where id = f.card limit 1) as c"
         );
         let wanted: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
         let read = |row: &Row| Ok((get::<Vec<u8>>(row, 5)?, card_row(row, 0)?));
@@ -219,9 +230,10 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         self.change("delete from card where id = $1", &[&&id[..]])?;
-        let prints: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
-        let sql = "delete from card_fp where merchant = $1 and fingerprint = any($2)";
-        self.change(sql, &[&merchant, &prints])?;
+        for print in prints {
+            let sql = "delete from card_fp where merchant = $1 and fingerprint = $2";
+            self.change(sql, &[&merchant, &&print[..]])?;
+        }
         Ok(())
     }
 
@@ -266,8 +278,9 @@ impl Rows for PostgresRows<'_> {
 
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
         let wanted: Vec<&str> = tokens.iter().map(Token::as_str).collect();
-        let sql = "select token from instrument where merchant = $1 and token = any($2)
-                   union all select token from tombstone where merchant = $1 and token = any($2)";
+        let sql = "select w.token from unnest($2::text[]) as w (token) cross join lateral (
+                       select 1 from instrument where merchant = $1 and token = w.token
+                       union all select 1 from tombstone where merchant = $1 and token = w.token limit 1) as taken";
         let taken: HashSet<String> =
             self.all(sql, &[&merchant, &wanted], |row| get(row, 0))?.into_iter().collect();
         Ok(wanted.iter().map(|token| taken.contains(*token)).collect())
@@ -293,7 +306,8 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
-        let sql = "select key, token from idempotency where merchant = $1 and key = any($2)";
+        let sql = "select w.key, u.token from unnest($2::text[]) as w (key) cross join lateral (
+                       select token from idempotency where merchant = $1 and key = w.key limit 1) as u";
         let read = |row: &Row| Ok((get::<String>(row, 0)?, token(row, 1)?));
         let replayed: HashMap<String, Token> =
             self.all(sql, &[&merchant, &keys], read)?.into_iter().collect();
@@ -463,7 +477,9 @@ impl Rows for PostgresRows<'_> {
                 customers: unsigned(row, 3)?,
             })
         };
-        self.all(sql, &[], read)
+        self.read_whole_tables("on")?;
+        let tallies = self.all(sql, &[], read);
+        self.read_whole_tables("off").and(tallies)
     }
 }
 
