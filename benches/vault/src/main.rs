@@ -45,7 +45,11 @@ fn open(folder: &Path, url: &str) -> Vault {
     if !folder.join("root").exists() {
         Root::create(&root).expect("a root key");
     }
-    let options = OpenOptions { create: true, merchant: row::MERCHANT, ..OpenOptions::new(url, panseal::keys::Root::parse(&root).unwrap()) };
+    let options = OpenOptions {
+        create: true,
+        merchant: row::MERCHANT,
+        ..OpenOptions::new(url, Root::parse(&root).expect("a root key"))
+    };
     Vault::open(&options).expect("a vault")
 }
 
