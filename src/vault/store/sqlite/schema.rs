@@ -90,6 +90,7 @@ const FROM_2: &str = "
         id text primary key, merchant text not null, dialect text not null, subject text not null,
         scopes text not null, created_at integer not null, expires_at integer not null, revoked_at integer not null,
         sealed blob not null) strict, without rowid;
+    update fence set version = version + 1;
 ";
 
 /// The steps from each older version to the next one.
