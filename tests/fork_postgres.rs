@@ -94,7 +94,7 @@ fn a_fork_does_not_wait_for_a_database_that_is_away() {
         scope.spawn(|| store(&vault, &book, 1..5));
         thread::sleep(Duration::from_millis(300));
         let begun = Instant::now();
-        // SAFETY: the other thread waits with nothing in hand, and the child leaves without running this program's exit.
+        // SAFETY: the other thread waits with nothing in hand, and the child leaves without this program's exit.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| store(&vault, &book, 5..9)));

@@ -16,6 +16,9 @@ use std::sync::{Arc, PoisonError};
 /// How many rows are read, and written in one transaction, at a time.
 const BATCH: usize = 256;
 
+/// Changes a vault's keys, with the root key, the raised fence and the time in hand.
+type KeyChange<'c> = &'c mut dyn FnMut(&mut Vec<WrappedKey>, &Root, &Fence, i64) -> Result<()>;
+
 /// Told how many rows are done and how many there are; says whether to go on.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
 
