@@ -162,6 +162,30 @@ fn new_keys(vault: &Vault, book: &Book, round: &str) {
     }
 }
 
+/// The search for halves finds each that it knows.
+#[test]
+fn what_is_there_by_half_is_found() {
+    let plants = [
+        "delete from card where network = 'VISA'",
+        "delete from instrument where card = (select id from card where network = 'VISA')",
+        "delete from card_fp",
+        "delete from card where network = 'AMEX'",
+        "delete from audit where action = 'tokenize'",
+        "insert into audit values ('', zeroblob(16), 1, '', 'tokenize', 'nobody', '')",
+        "insert into idempotency values ('', 'k', 'nobody', 1)",
+        "update epoch set state = 'decrypt-only' where kind = 'epoch'",
+    ];
+    assert_eq!(plants.len(), promised::HALVES.len());
+    for (plant, (what, query)) in plants.iter().zip(promised::HALVES) {
+        let full = Full::new();
+        let sql = full.place.sql();
+        file_is_whole(&sql);
+        sql.execute_batch(plant).unwrap();
+        let found: i64 = sql.query_row(query, [], |row| row.get(0)).unwrap();
+        assert!(found > 0, "{what}");
+    }
+}
+
 #[test]
 fn a_rewrap_that_is_killed_is_finished_by_the_next() {
     const NAME: &str = "a_rewrap_that_is_killed_is_finished_by_the_next";

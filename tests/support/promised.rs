@@ -173,7 +173,7 @@ pub fn wait_for_lines(book: &Path, count: usize) {
 }
 
 /// What must not be in any vault, in words and in the SQL of every store; each counts the rows that are half-written.
-const HALVES: &[(&str, &str)] = &[
+pub const HALVES: &[(&str, &str)] = &[
     (
         "an instrument without its card",
         "select count(*) from instrument i
