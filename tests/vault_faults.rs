@@ -849,7 +849,7 @@ fn a_vault_of_the_first_release_is_opened_by_many_at_once() {
         }
     });
     assert_eq!(opened.into_inner(), 8);
-    assert_eq!(place.open().status().unwrap().generation, 2, "once");
+    assert_eq!(place.open().status().unwrap().generation, 3, "once a step");
 }
 
 #[test]

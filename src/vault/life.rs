@@ -22,9 +22,6 @@ type KeyChange<'c> = &'c mut dyn FnMut(&mut Vec<WrappedKey>, &Root, &Fence, i64)
 /// Told how many rows are done and how many there are; says whether to go on.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
 
-/// Changes the keys that there are, given the root key, the fence and the time.
-type KeyChange<'c> = &'c mut dyn FnMut(&mut Vec<WrappedKey>, &Root, &Fence, i64) -> Result<()>;
-
 impl Vault {
     /// Makes a new epoch and gives its id. From now on everything is sealed under it; what is sealed under older ones
     /// opens as before.

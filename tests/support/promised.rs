@@ -185,10 +185,10 @@ pub const HALVES: &[(&str, &str)] = &[
          where not exists (select 1 from instrument i where i.card = c.id and i.merchant = c.merchant)",
     ),
     (
-        "a card without a fingerprint under the index key in force",
+        "a card without a fingerprint under an index key in force",
         "select count(*) from card c where not exists (
              select 1 from card_fp f where f.card = c.id and f.merchant = c.merchant
-             and f.generation = (select id from epoch where kind = 'index' and state = 'active'))",
+             and f.generation in (select id from epoch where kind = 'index' and state <> 'destroyed'))",
     ),
     (
         "a fingerprint without its card",
