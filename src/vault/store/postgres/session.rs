@@ -9,16 +9,28 @@ use postgres::{Client, Row, SimpleQueryMessage, Statement};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Every statement leads from keys to rows. A plan that was made while the tables were all but empty reads them from end to
-/// end, and is kept until they have been analyzed; so plans that do so are forbidden, where the database knows how.
+/// Every statement leads from keys to rows, and its first plan is as good as any later one. One that was made while the
+/// tables were all but empty would read them from end to end, and be kept until they have been analyzed: that is forbidden,
+/// where the database knows how.
 const SETTINGS: &str = "set search_path to panseal; \
-    select set_config(name, 'off', false) from pg_catalog.pg_settings \
-    where name in ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin')";
+    select set_config(name, case name when 'plan_cache_mode' then 'force_generic_plan' else 'off' end, false) \
+    from pg_catalog.pg_settings \
+    where name in ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'plan_cache_mode')";
+
+/// The fence, and whether writers are to make way. Prepared by name, so that it can be run in one go with another
+/// statement.
+const PREPARE_FENCE: &str = "
+    prepare fence as
+    select encode(vault, 'hex'), version,
+        coalesce((select w.version from fence w where w.id = 2), 0) > (extract(epoch from now()) * 1000)::bigint
+    from fence where id = 1 for share";
 
 /// A session on the server that writes.
 pub struct Session {
     client: Client,
     statements: HashMap<Box<str>, Statement>,
+    /// Whether the server knows how to take the fence.
+    knows_fence: bool,
     broken: bool,
 }
 
@@ -26,7 +38,7 @@ impl Session {
     /// Over a new connection.
     pub fn new(mut client: Client) -> Result<Session> {
         let set = client.batch_execute(SETTINGS);
-        let mut session = Session { client, statements: HashMap::new(), broken: false };
+        let mut session = Session { client, statements: HashMap::new(), knows_fence: false, broken: false };
         set.map_err(|error| session.failed(error))?;
         Ok(session)
     }
@@ -41,8 +53,17 @@ impl Session {
         self.client.batch_execute(sql).map_err(|error| self.failed(error))
     }
 
+    /// Begins a transaction, takes the fence, and looks whether to make way, in one go; gives what it found as text.
+    pub fn begin(&mut self) -> Result<Option<Vec<String>>> {
+        if !self.knows_fence {
+            self.run(PREPARE_FENCE)?;
+            self.knows_fence = true;
+        }
+        self.last_row("begin; execute fence")
+    }
+
     /// Sends statements without parameters in one go, and gives the fields of the last row as text.
-    pub fn last_row(&mut self, sql: &str) -> Result<Option<Vec<String>>> {
+    fn last_row(&mut self, sql: &str) -> Result<Option<Vec<String>>> {
         let messages = self.client.simple_query(sql).map_err(|error| self.failed(error))?;
         let row = messages.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
