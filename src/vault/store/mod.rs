@@ -358,6 +358,7 @@ pub fn is_again(error: &Error) -> bool {
 }
 
 /// The connection was lost while the transaction was being committed: nobody knows whether it was.
+#[cfg(feature = "postgres")]
 pub fn in_doubt() -> Error {
     Error::system(Code::Store, IN_DOUBT)
 }
