@@ -21,7 +21,7 @@ SUITES = {
     "c": ["abi", "header_compile", "install", "readme"],
     "faults": ["vault_dump", "vault_faults", "vault_writers"],
     "misuse": ["misuse"],
-    "postgres": ["fork_postgres", "postgres_connect", "postgres_faults"],
+    "postgres": ["fork_postgres", "postgres_connect", "postgres_faults", "postgres_plans"],
     "residue": ["residue_heap", "residue_process", "wiping"],
 }
 

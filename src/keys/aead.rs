@@ -26,15 +26,27 @@ impl Aad {
 
     /// Begins with a label, which names what is bound.
     pub fn new(label: &str) -> Result<Aad> {
-        Aad { len: 0, bytes: [0; Aad::ROOM] }.field(label.as_bytes())
+        Aad::of(label, &[])
+    }
+
+    /// A label and fields, put together in their place: moved from field to field, they cost as much as what they bind.
+    pub fn of(label: &str, fields: &[&[u8]]) -> Result<Aad> {
+        let mut aad = Aad { len: 0, bytes: [0; Aad::ROOM] };
+        aad.add(label.as_bytes())?;
+        fields.iter().try_for_each(|field| aad.add(field))?;
+        Ok(aad)
     }
 
     /// Adds a field: four bytes of length, big-endian, and its bytes. `Limit` when there is no room left.
     pub fn field(mut self, field: &[u8]) -> Result<Aad> {
+        self.add(field)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, field: &[u8]) -> Result<()> {
         let length = u32::try_from(field.len()).map_err(|_| Code::Limit)?;
         self.append(&length.to_be_bytes())?;
-        self.append(field)?;
-        Ok(self)
+        self.append(field)
     }
 
     /// Adds a number, as a field of eight bytes, big-endian.

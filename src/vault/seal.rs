@@ -154,24 +154,20 @@ impl<'k> Sealer<'k> {
     }
 
     fn card_aad(&self, row: &CardRow) -> Result<Aad> {
-        Aad::new("panseal/card/1")?
-            .field(self.merchant.as_bytes())?
-            .field(&row.id)?
-            .field(row.network.as_bytes())?
-            .field(row.iin.as_bytes())?
-            .field(row.last4.as_bytes())
+        let [merchant, network, iin, last4] =
+            [self.merchant, &row.network, &row.iin, &row.last4].map(str::as_bytes);
+        Aad::of("panseal/card/1", &[merchant, &row.id, network, iin, last4])
     }
 
     fn instrument_aad(&self, row: &InstrumentRow) -> Result<Aad> {
-        Aad::new("panseal/instrument/1")?
-            .field(self.merchant.as_bytes())?
-            .field(row.token.as_str().as_bytes())?
-            .field(&row.card)?
-            .field(row.customer.as_bytes())?
-            .number(i64::from(row.expiry))?
-            .number(i64::from(row.active))?
-            .number(row.created_at)?
-            .number(row.keep_until)
+        let [merchant, token, customer] =
+            [self.merchant, row.token.as_str(), &row.customer].map(str::as_bytes);
+        let numbers = [i64::from(row.expiry), i64::from(row.active), row.created_at, row.keep_until];
+        let [expiry, active, created_at, keep_until] = numbers.map(i64::to_be_bytes);
+        Aad::of(
+            "panseal/instrument/1",
+            &[merchant, token, &row.card, customer, &expiry, &active, &created_at, &keep_until],
+        )
     }
 
     fn customer_aad(&self, row: &CustomerRow) -> Result<Aad> {
