@@ -1,5 +1,5 @@
-//! On PostgreSQL a verb reads the rows that it is about, however many others its merchant has, and from the first minute of
-//! a vault on, when nothing has been analyzed yet.
+//! On PostgreSQL a verb reads the rows that it is about, however many others its merchant has, and from the first minute
+//! of a vault on, when nothing has been analyzed yet.
 #![cfg(all(unix, feature = "postgres"))]
 
 mod support;
@@ -23,7 +23,7 @@ fn card(number: &str) -> Card<'_> {
     check(&CardInput::new(number.as_bytes(), 1_800_000_000)).unwrap_or_else(|_| panic!("a good card"))
 }
 
-/// Stores the cards of these places, each with an idempotency key, as surrogates: every index is asked.
+/// Stores the cards of these places, each with an idempotency key, and as surrogates: every index is asked.
 fn store(vault: &Vault, places: std::ops::Range<u64>) -> Vec<String> {
     let texts: Vec<(String, String)> = places.map(|place| (number(place), format!("key-{place}"))).collect();
     let cards: Vec<Card> = texts.iter().map(|(number, _)| card(number)).collect();
@@ -34,8 +34,8 @@ fn store(vault: &Vault, places: std::ops::Range<u64>) -> Vec<String> {
     outcomes.into_iter().map(|outcome| outcome.unwrap().token.as_str().to_owned()).collect()
 }
 
-/// How many entries of indexes and rows of whole tables were read since the counters were set back. Sessions report when
-/// they end.
+/// How many entries of indexes and rows of whole tables were read since the counters were set back. Sessions report
+/// when they end.
 fn read_rows(server: &Server) -> u64 {
     let idle = "select count(*) from pg_stat_activity where backend_type = 'client backend'";
     while server.sql(idle) != "1" {
@@ -58,7 +58,12 @@ fn a_verb_reads_its_own_rows_and_not_all_of_a_merchants() {
     let root = format!("file:{}", folder.path().join("root").display());
     Root::create(&root).unwrap();
     let (url, scheme) = (server.url(), "surrogate:6+4".parse::<Scheme>().unwrap());
-    let vault = Vault::open(&OpenOptions { create: true, scheme, ..OpenOptions::new(&url, &root) }).unwrap();
+    let vault = Vault::open(&OpenOptions {
+        create: true,
+        scheme,
+        ..OpenOptions::new(&url, Root::parse(&root).unwrap())
+    })
+    .unwrap();
     for first in (0..STORED).step_by(100) {
         store(&vault, first..first + 100);
     }
@@ -68,7 +73,9 @@ fn a_verb_reads_its_own_rows_and_not_all_of_a_merchants() {
     // On the session whose plans were made while there was nothing.
     let read = read_after(&server, vault, |vault| drop(store(vault, STORED..STORED + 10)));
     assert!(read < 500, "{read} rows were read");
-    let vault = || Vault::open(&OpenOptions { scheme, ..OpenOptions::new(&url, &root) }).unwrap();
+    let vault = || {
+        Vault::open(&OpenOptions { scheme, ..OpenOptions::new(&url, Root::parse(&root).unwrap()) }).unwrap()
+    };
     let stored = store(&vault(), 0..10);
     let read = read_after(&server, vault(), |vault| {
         for (place, token) in stored.iter().enumerate() {

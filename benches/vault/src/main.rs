@@ -1,8 +1,8 @@
 //! What the vault costs beside raw inserts and selects of the same rows: `cargo run --release -- [sqlite|postgres]`,
 //! and `-- scale 5000000` for a large vault. `+word` picks the lines with that word.
 //!
-//! Both sides of a line work in one run, by turns, on tables that the library has made, with the settings that it makes.
-//! The raw side has its rows ready and its statements prepared; what it writes is as long and as random as what the
+//! Both sides of a line work in one run, by turns, on tables that the library has made, with its settings. The raw side
+//! has its rows ready and its statements prepared; what it writes is as long and as random as what the
 //! vault writes.
 
 mod cards;

@@ -1,5 +1,5 @@
-//! What a tokenization writes, made beforehand for the raw side: a card, its fingerprint, an instrument and a line of the
-//! audit trail, of the same lengths and as random.
+//! What a tokenization writes, made beforehand for the raw side: a card, its fingerprint, an instrument and a line of
+//! the audit trail, of the same lengths and as random.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

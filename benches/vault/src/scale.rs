@@ -1,5 +1,5 @@
-//! A vault that grows: what memory it takes while it does, and what its verbs cost then beside what they cost at the size
-//! of fifty thousand.
+//! A vault that grows: what memory it takes while it does, and what its verbs cost then beside what they cost at the
+//! size of fifty thousand.
 
 use super::cards::{checked, number};
 use super::measure::{Each, Line, timed};

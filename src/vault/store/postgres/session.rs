@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 /// Every statement leads from keys to rows, and its first plan is as good as any later one. One that was made while the
-/// tables were all but empty would read them from end to end, and be kept until they have been analyzed: that is forbidden,
-/// where the database knows how.
+/// tables were all but empty would read them from end to end, and be kept until they have been analyzed: that is
+/// forbidden, where the database knows how.
 const SETTINGS: &str = "set search_path to panseal; \
     select set_config(name, case name when 'plan_cache_mode' then 'force_generic_plan' else 'off' end, false) \
     from pg_catalog.pg_settings \
