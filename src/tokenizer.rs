@@ -526,7 +526,8 @@ fn purpose_of(scheme: Scheme) -> Result<Purpose> {
     }
 }
 
-fn now() -> i64 {
+/// The system clock, in seconds since 1970 UTC.
+pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 

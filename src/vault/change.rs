@@ -263,23 +263,25 @@ impl Vault {
             self.write(keyring, &line, &mut |rows| {
                 let mut opened = self.open_one(rows, keyring, &token)?;
                 if alter(&mut opened)? {
-                    let was = std::mem::take(&mut opened.row.sealed);
-                    let sealer = Sealer::new(keyring, &self.merchant);
-                    sealer.seal_instrument(
-                        keyring.active_epoch()?,
-                        &mut opened.row,
-                        &opened.contents,
-                        &mut Random::new(),
-                    )?;
-                    if !rows.update_instrument(&self.merchant, &opened.row, &was)? {
-                        return Err(again());
-                    }
+                    self.put(rows, keyring, &mut opened)?;
                 }
                 altered = Some(opened.instrument()?);
                 Ok(())
             })?;
             altered.take().ok_or_else(|| Code::Internal.into())
         })
+    }
+
+    /// Seals an instrument that was changed, and puts it in the place of what it was opened from.
+    pub(super) fn put(&self, rows: &dyn Rows, keyring: &Keyring, opened: &mut Opened) -> Result<()> {
+        let was = std::mem::take(&mut opened.row.sealed);
+        Sealer::new(keyring, &self.merchant).seal_instrument(
+            keyring.active_epoch()?,
+            &mut opened.row,
+            &opened.contents,
+            &mut Random::new(),
+        )?;
+        if rows.update_instrument(&self.merchant, &opened.row, &was)? { Ok(()) } else { Err(again()) }
     }
 
     pub(super) fn open_one(&self, rows: &dyn Rows, keyring: &Keyring, token: &Token) -> Result<Opened> {

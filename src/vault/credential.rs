@@ -294,7 +294,7 @@ impl Vault {
     fn rewrap_page_of_credentials(&self, keyring: &Keyring, after: &str) -> Result<(u64, Option<String>)> {
         let epoch = keyring.active_epoch()?;
         let (mut sealed, mut last) = (0, None);
-        self.shared.store.write(&mut |rows: &dyn Rows| {
+        self.write_again(&mut |rows: &dyn Rows| {
             super::check_fence(rows, keyring)?;
             let page = rows.all_credentials(after, BATCH)?;
             last = page.last().filter(|_| page.len() == BATCH).map(|row| row.id.clone());

@@ -19,6 +19,7 @@ mod status;
 mod store;
 mod tokenize;
 
+pub use crate::tokenizer::now;
 pub use audit::{AuditLine, AuditQuery};
 pub use change::{Change, Purged};
 pub use credential::{BEARER_KEY_LEN, BearerKey, Credential, Grant, SCOPES_MAX, SIGNING_KEY_MAX};
@@ -39,7 +40,7 @@ use crate::secret::Random;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use store::sqlite::SqliteStore;
 use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id};
 
@@ -439,11 +440,6 @@ fn load_keyring(store: &dyn Store, root: &Root, at_least: i64) -> Result<Keyring
         return Err(Code::Tampered.into());
     }
     Keyring::open(root, &fence.vault, fence.version, &keys)
-}
-
-/// The system clock, in seconds since 1970 UTC.
-pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
 fn is_plain_path(path: &str) -> bool {

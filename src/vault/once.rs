@@ -9,7 +9,6 @@ use super::{Vault, check_id};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::scheme::Token;
-use crate::secret::Random;
 
 /// Before the names that the vault itself keeps beside the idempotency keys: those have no control character.
 const RESERVED: char = '\u{1}';
@@ -152,18 +151,6 @@ impl Vault {
             }
         }
         Ok(())
-    }
-
-    fn put(&self, rows: &dyn Rows, keyring: &Keyring, opened: &mut Opened) -> Result<()> {
-        let was = std::mem::take(&mut opened.row.sealed);
-        let sealer = Sealer::new(keyring, &self.merchant);
-        sealer.seal_instrument(
-            keyring.active_epoch()?,
-            &mut opened.row,
-            &opened.contents,
-            &mut Random::new(),
-        )?;
-        if rows.update_instrument(&self.merchant, &opened.row, &was)? { Ok(()) } else { Err(again()) }
     }
 }
 

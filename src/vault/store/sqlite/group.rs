@@ -4,9 +4,10 @@
 //! one sync of the disk, tells the others, and hands the lead to the next in the queue. A lone thread leads at once.
 
 use super::super::Job;
+use super::lock;
 use crate::error::{Code, Result};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// The most jobs of one transaction: those who wait for it want an answer.
 const BATCH: usize = 64;
@@ -108,8 +109,4 @@ impl Drop for Lead<'_> {
             None => queue.led = false,
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
