@@ -112,6 +112,61 @@ fn a_server_that_crashes_and_cuts_connections_loses_no_token_and_makes_none_twic
     each_key_has_one_token(&server, &vaults[0], &made);
 }
 
+#[test]
+fn writers_wait_while_the_server_has_no_room_for_the_locks_of_serializable_transactions() {
+    if !present("PostgreSQL: out of room for locks") {
+        return;
+    }
+    const WRITERS: usize = 8;
+    const IDLE_TRANSACTION: &str = "begin; select count(*) from panseal.fence;
+        do $$ begin perform pg_sleep(120); exception when query_canceled then null; end $$; rollback";
+    let mut settings = Settings::default();
+    settings.lines = [
+        ("default_transaction_isolation", "'serializable'"),
+        ("max_connections", "20"),
+        ("max_pred_locks_per_transaction", "10"),
+        ("log_min_messages", "error"),
+    ]
+    .to_vec();
+    let server = Server::new(&settings);
+    let place = Place::at(|_| server.url());
+    let vault = place.open();
+    let (made, refused) = (Mutex::new(HashMap::new()), AtomicUsize::new(0));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (vault, made, refused, done) = (&vault, &made, &refused, &done);
+            scope.spawn(move || {
+                for turn in 0.. {
+                    if done.load(Ordering::Acquire) {
+                        break;
+                    }
+                    let (key, number) = (format!("{writer}-{turn}"), number(random(100_000) as usize));
+                    let token = tokenize_until_answered(vault, &number, &key, refused).token.to_string();
+                    made.lock().unwrap().insert(key, (token, number));
+                }
+            });
+        }
+        // While a transaction is open, the server keeps what all others have read.
+        scope.spawn(|| server.sql(IDLE_TRANSACTION));
+        let deadline = Instant::now() + support::PATIENCE;
+        while !server.whole_log().contains("out of shared memory") {
+            assert!(Instant::now() < deadline, "there is room enough");
+            thread::sleep(Duration::from_millis(50));
+        }
+        thread::sleep(Duration::from_millis(300));
+        server.sql("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'");
+        let before = made.lock().unwrap().len();
+        while made.lock().unwrap().len() < before + 50 {
+            assert!(Instant::now() < deadline, "nobody goes on");
+            thread::sleep(Duration::from_millis(5));
+        }
+        done.store(true, Ordering::Release);
+    });
+    assert_eq!(refused.into_inner(), 0, "the vault has patience enough");
+    each_key_has_one_token(&server, &vault, &made.into_inner().unwrap());
+}
+
 // A connection that is cut at a chosen moment.
 
 /// When a connection is cut.

@@ -28,7 +28,9 @@ pub fn remedy(error: &postgres::Error) -> Remedy {
         return if transport { Remedy::Reconnect } else { Remedy::Nothing };
     };
     match state.code() {
-        "40001" | "40P01" => Remedy::Again,
+        // In conflict, or the server has no room for another lock: under SERIALIZABLE it keeps all that was read beside
+        // a transaction that is open still.
+        "40001" | "40P01" | "53200" => Remedy::Again,
         // Ended by the administrator, by a crash, by a time limit on idle sessions; starting or stopping; turned into
         // a standby; out of connections.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "25006" | "53300" => Remedy::Reconnect,
@@ -54,8 +56,8 @@ pub fn taken(error: &postgres::Error) -> bool {
 pub fn failed(error: postgres::Error) -> Error {
     let Some(state) = error.code() else { return without_state(&error) };
     let code = match state.code() {
-        // A lock or a statement took too long; too many connections; still in conflict after all attempts.
-        "55P03" | "57014" | "53300" | "40001" | "40P01" => Code::Busy,
+        // A lock or a statement took too long; too many connections; still in conflict or without room after all attempts.
+        "55P03" | "57014" | "53200" | "53300" | "40001" | "40P01" => Code::Busy,
         _ => Code::Store,
     };
     Error::system(code, pack(state.code()))
