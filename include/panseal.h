@@ -1747,7 +1747,7 @@ typedef struct panseal_audit_line {
     /* Ascending in time. */
     uint8_t id[PANSEAL_LINE_ID_LEN];
     /* "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete", "purge",
-     * "customer", "rotate", "rewrap", "destroy", "change_index", "change_root". */
+     * "customer", "rotate", "rewrap", "destroy", "change_index", "change_root", "grant", "revoke". */
     char action[PANSEAL_WORD_ROOM];
     /* Who acted, or "". */
     char actor[PANSEAL_ID_ROOM];
@@ -1761,9 +1761,9 @@ typedef struct panseal_audit_line {
  * 0 lets it go on; anything else ends the call with PANSEAL_E_CALLBACK, without effect.
  *
  * Kinds are "tokenize", "lookup", "find", "list", "detokenize", "update", "deactivate", "reactivate", "delete",
- * "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "status". The texts end
- * with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must not throw or
- * longjmp. */
+ * "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "credential", "status".
+ * The texts end with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must
+ * not throw or longjmp. */
 typedef int32_t (*panseal_guard_fn)(void *userdata,
                                     const char *merchant,
                                     const char *actor,
@@ -1792,6 +1792,171 @@ panseal_status panseal_vault_guard(panseal_vault *vault,
                                    panseal_guard_fn guard,
                                    void *userdata,
                                    panseal_error *err);
+
+/* ---- dialects -------------------------------------------------------------------------------------------- */
+
+/* A longer body is refused unread, in the provider's own words. */
+#define PANSEAL_BODY_MAX 65536
+
+/* Room that is enough for the reply to every request but a GET, in bytes. */
+#define PANSEAL_REPLY_MAX 16384
+
+/* Bytes of a bearer key. */
+#define PANSEAL_BEARER_KEY_LEN 69
+
+/* The longest signing key, in bytes. */
+#define PANSEAL_SIGNING_KEY_MAX 253
+
+/* The longest list of scopes, in bytes. */
+#define PANSEAL_SCOPES_MAX 256
+
+/* Size of a field with a list of scopes. */
+#define PANSEAL_SCOPES_ROOM 264
+
+/* The host has authenticated the caller: act for this handle's merchant, with every scope. Never set because of
+ * anything that the caller sends. */
+#define PANSEAL_REQUEST_TRUSTED 1
+
+/* An HTTP request as it came in. */
+typedef struct panseal_request {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* PANSEAL_REQUEST_... */
+    uint32_t flags;
+    /* The time by which expiries and signatures are judged, in seconds since 1970 UTC; 0: the system clock. */
+    int64_t now;
+    /* "sumup", "stax", "pace" or "webpay". */
+    const char *dialect;
+    /* How this place is set up, "name=value" with a space between them: of sumup max_instruments and merchant_code, of
+     * pace merchant_name, of webpay wp3_v2. NULL: as the provider has it. */
+    const char *settings;
+    /* The method: "POST". */
+    panseal_text method;
+    /* Path and query as on the request line, "/v2/customers?limit=10". Signatures are over exactly this. */
+    panseal_text target;
+    /* The header lines as on the wire, each "Name: value" and a line end. */
+    panseal_text headers;
+    /* The body. More than PANSEAL_BODY_MAX bytes are refused in the provider's own words. */
+    panseal_text body;
+    /* With PANSEAL_REQUEST_TRUSTED: the user on whose behalf, where the dialect has users. Absent: nobody. */
+    panseal_text subject;
+    /* What stands before the target in URLs of replies, "https://pay.example.org". Absent: nothing. */
+    panseal_text base;
+} panseal_request;
+
+/* What became of a request. */
+typedef struct panseal_response {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* The HTTP status: 201, 400, ... */
+    int32_t status;
+    /* Of a status of 500 why: the code of what failed in the vault, PANSEAL_E_BUSY for example. Else PANSEAL_OK. */
+    panseal_status failure;
+    /* errno, or the database's own code, or 0. */
+    int32_t system;
+    /* reply[0 .. headers_len): header lines, each "Name: value\r\n". */
+    size_t headers_len;
+    /* reply[headers_len .. headers_len + body_len): the body. */
+    size_t body_len;
+} panseal_response;
+
+/* What a new credential is to stand for: always this handle's merchant. */
+typedef struct panseal_grant {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* Where it may be presented: "sumup", "stax", "pace" or "webpay". */
+    const char *dialect;
+    /* Whom it stands for, where the dialect has users: UTF-8, up to PANSEAL_ID_MAX bytes. Absent: nobody. */
+    panseal_text subject;
+    /* What it allows: names with a space between them, up to PANSEAL_SCOPES_MAX bytes. */
+    panseal_text scopes;
+    /* From when on it is refused, in seconds since 1970 UTC; 0: never. */
+    int64_t expires_at;
+} panseal_grant;
+
+/* A credential, without what is secret of it. Texts end with a NUL; times are seconds since 1970 UTC. */
+typedef struct panseal_credential {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* When it was made. */
+    int64_t created_at;
+    /* From when on it is refused; 0: never. */
+    int64_t expires_at;
+    /* When it was revoked; 0: it was not. */
+    int64_t revoked_at;
+    /* Its id: the first bytes of a bearer key, the caller's name for a signing key. */
+    char id[PANSEAL_ID_ROOM];
+    /* Where it may be presented. */
+    char dialect[PANSEAL_ID_ROOM];
+    /* Whom it stands for, or "". */
+    char subject[PANSEAL_ID_ROOM];
+    /* What it allows. */
+    char scopes[PANSEAL_SCOPES_ROOM];
+} panseal_credential;
+
+/* Answers a request as the provider would: PANSEAL_OK, also where the answer is a refusal (400, 401, 422 ...) or says
+ * that the vault failed (500). Nothing is stored where the status is not 2xx.
+ *
+ * The reply is laid into `reply`: header lines, then the body; a NUL follows where there is room for one. One call, one
+ * effect: for a method other than GET, less room than PANSEAL_REPLY_MAX is PANSEAL_E_BUFFER before anything happens.
+ * Only the reply to a GET, which changes nothing, may need more: PANSEAL_E_BUFFER, *len says how much, ask again. No
+ * reply holds a card number. PANSEAL_E_ARGUMENT for a dialect that is none, and for settings or a base that are not of
+ * their form. */
+PANSEAL_API
+panseal_status panseal_vault_handle(panseal_vault *vault,
+                                    const panseal_request *request,
+                                    panseal_response *response,
+                                    char *reply,
+                                    size_t cap,
+                                    size_t *len,
+                                    panseal_error *err);
+
+/* Makes a bearer key of PANSEAL_BEARER_KEY_LEN bytes in ASCII, for `Authorization: Bearer KEY` (RFC 6750). It cannot be
+ * had again: the vault keeps its hash. panseal_wipe it after use. PANSEAL_E_ARGUMENT for a field that is not of its
+ * form. */
+PANSEAL_API
+panseal_status panseal_vault_grant(panseal_vault *vault,
+                                   const panseal_grant *grant,
+                                   char *key,
+                                   size_t cap,
+                                   size_t *len,
+                                   panseal_error *err);
+
+/* Registers a signing key of 1 to PANSEAL_SIGNING_KEY_MAX bytes under the id that a caller presents beside a signature,
+ * UTF-8 of 1 to PANSEAL_ID_MAX bytes: for webpay the authenticity token and the merchant key. The vault keeps it
+ * sealed. PANSEAL_E_CONFLICT where there is a credential of that id; PANSEAL_E_ARGUMENT. */
+PANSEAL_API
+panseal_status panseal_vault_grant_signing(panseal_vault *vault,
+                                           const panseal_grant *grant,
+                                           const char *id,
+                                           size_t id_len,
+                                           const char *key,
+                                           size_t key_len,
+                                           panseal_error *err);
+
+/* Has a credential of this handle's merchant refused from now on. Doing so twice is fine. PANSEAL_E_TOKEN where there
+ * is none of that id. */
+PANSEAL_API
+panseal_status panseal_vault_revoke(panseal_vault *vault,
+                                    const char *id,
+                                    size_t id_len,
+                                    panseal_error *err);
+
+/* A page of the merchant's credentials in the order of their ids, those behind `after` (absent: from the first), also
+ * revoked ones. As panseal_vault_list: up to cap, at most PANSEAL_LIST_MAX; *count 0 is the end. page[0] must be
+ * PANSEAL_INITed: its struct_size is the stride of the array. */
+PANSEAL_API
+panseal_status panseal_vault_credentials(panseal_vault *vault,
+                                         const char *after,
+                                         size_t after_len,
+                                         panseal_credential *page,
+                                         size_t cap,
+                                         size_t *count,
+                                         panseal_error *err);
 
 /* Zeroes a struct and sets its struct_size: PANSEAL_INIT(card). */
 #define PANSEAL_INIT(record) panseal_struct_init(&(record), sizeof(record))

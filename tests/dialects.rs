@@ -3,7 +3,7 @@
 mod dialect;
 
 use dialect::{Ask, NOW, Place, VISA, altered, card_number_in};
-use panseal::dialect::{BODY_MAX, Request, Response, Trusted, dialects, handle};
+use panseal::dialect::{BASE_MAX, BODY_MAX, REPLY_MAX, Request, Response, Trusted, dialects, handle};
 use panseal::error::Code;
 use panseal::keys::Root;
 use panseal::vault::{OpenOptions, Operation, Vault};
@@ -233,6 +233,54 @@ fn odd_heads_are_answered() {
             assert!(matches!(reply.status, 404 | 405), "{dialect}: {target:?}: {}", reply.text);
         }
     }
+}
+
+/// The most that a caller can have told back: as much in each field as it takes, written as long as JSON allows.
+#[test]
+fn no_reply_to_a_change_is_longer_than_the_room_that_a_caller_has_for_it() {
+    let (place, token) = place();
+    let base = format!("https://{}", "b".repeat(BASE_MAX - 8));
+    let filled = |names: &[&str], len: usize| {
+        let text = "\\u0041".repeat(len);
+        let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":\"{text}\"")).collect();
+        fields.join(",")
+    };
+    let longest = |dialect: &str, target: &str, bodies: &mut dyn FnMut(usize) -> String| {
+        let length = |len| {
+            let body = bodies(len);
+            let request = Request {
+                method: "POST",
+                target,
+                headers: b"Content-Type: application/vnd.api+json\r\n",
+                body: body.as_bytes(),
+                now: NOW,
+                trusted: Some(Trusted { subject: "user-1" }),
+                base: &base,
+                settings: "",
+            };
+            let reply = handle(&place.vault, dialect, &request).unwrap();
+            let lines: usize = reply.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+            assert!(lines + reply.body.len() <= REPLY_MAX, "{dialect}, {len}: {}", reply.body);
+            if matches!(reply.status, 200 | 201) { lines + reply.body.len() } else { 0 }
+        };
+        (1..=255).map(length).max().unwrap()
+    };
+    let person = ["first_name", "last_name", "email", "phone", "tax_id"];
+    let sumup = longest("sumup", "/v0.1/customers", &mut |len| {
+        format!(r#"{{"customer_id":"c-1-{len}","personal_details":{{{}}}}}"#, filled(&person, len))
+    });
+    let places = ["address_1", "address_2", "address_city", "reference", "company"];
+    let stax = longest("stax", "/customer", &mut |len| format!("{{{}}}", filled(&places, len)));
+    let webpay = longest("webpay", "/v2/customers", &mut |len| {
+        format!(r#"{{"merchant_customer_id":"mc-{len}",{}}}"#, filled(&["description", "email"], len))
+    });
+    let pace = longest("pace", "/pay/2020-4/payment-methods/creditcard", &mut |_| {
+        OPERATIONS[2].2.replace("TOKEN", &token)
+    });
+    assert!(
+        sumup > 3000 && stax > 3000 && webpay > 2000 && pace > BASE_MAX,
+        "{sumup} {stax} {webpay} {pace}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use cbindgen::{
 };
 use std::path::{Path, PathBuf};
 
-const CHAPTERS: [(&str, &str); 12] = [
+const CHAPTERS: [(&str, &str); 13] = [
     ("library", "library"),
     ("card", "cards"),
     ("network", "networks"),
@@ -20,6 +20,7 @@ const CHAPTERS: [(&str, &str); 12] = [
     ("customer", "customers"),
     ("vault_keys", "keys of a vault"),
     ("audit", "audit and guard"),
+    ("dialect", "dialects"),
 ];
 
 fn project(path: &str) -> PathBuf {

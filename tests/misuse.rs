@@ -10,12 +10,13 @@ use std::process::Command;
 
 use support::{Compile, Finished, PATIENCE};
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "misuse.c",
     "misuse_arguments.c",
     "misuse_formats.c",
     "misuse_tokens.c",
     "misuse_vault.c",
+    "misuse_dialects.c",
     "misuse_handles.c",
     "misuse_files.c",
     "misuse_processes.c",

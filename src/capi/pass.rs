@@ -75,7 +75,15 @@ fn describe(error: Option<&Error>) -> panseal_error {
 /// # Safety
 /// `len` readable bytes at `ptr`, unchanged for as long as the slice is used.
 pub(super) unsafe fn bytes<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
-    if len > TEXT_MAX {
+    unsafe { bytes_up_to(TEXT_MAX, ptr, len) }
+}
+
+/// [`bytes`] of another greatest length.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(super) unsafe fn bytes_up_to<'a>(most: usize, ptr: *const c_char, len: usize) -> Result<&'a [u8]> {
+    if len > most {
         return Err(Code::Argument.into());
     }
     if ptr.is_null() || len == 0 {

@@ -68,8 +68,14 @@ pub struct Target<'a> {
     query: &'a str,
 }
 
+/// A longer target leads nowhere, in bytes.
+const TARGET_MAX: usize = 2048;
+
 impl<'a> Target<'a> {
+    /// One that is too long, or has what no request line has, leads nowhere: parts of it come back in replies.
     pub fn new(target: &'a str) -> Target<'a> {
+        let fine = target.len() <= TARGET_MAX && target.bytes().all(|byte| byte.is_ascii_graphic());
+        let target = if fine { target } else { "" };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Target { path, query }
     }
@@ -153,7 +159,10 @@ mod tests {
         assert_eq!(segments("/a/b%20c/?x=/"), Some("a|b c".into()));
         assert_eq!(segments("/a+b"), Some("a+b".into()));
         assert_eq!(segments("/a//b"), Some("a||b".into()));
-        for target in ["", "a", "/%", "/%4", "/%zz", "/%ff", "http://host/a"] {
+        let long = format!("/{}", "a".repeat(TARGET_MAX));
+        for target in
+            ["", "a", "/%", "/%4", "/%zz", "/%ff", "http://host/a", "/a\r\nb: c", "/é", "/a b", &long]
+        {
             assert_eq!(segments(target), None, "{target}");
         }
     }

@@ -55,6 +55,10 @@ use std::fmt;
 
 /// The longest body that is read, in bytes. A longer one is refused unread, in the provider's own words.
 pub const BODY_MAX: usize = 64 * 1024;
+/// No reply is longer, header lines and body together, but those to `GET`, in bytes.
+pub const REPLY_MAX: usize = 16 * 1024;
+/// The longest [`Request::base`], in bytes.
+pub const BASE_MAX: usize = 1024;
 
 /// A request as it came in, all of it borrowed.
 #[derive(Clone, Copy, Default)]
@@ -72,7 +76,8 @@ pub struct Request<'a> {
     /// The host has authenticated the caller itself, who acts for the handle's merchant. `None`: the caller presents a
     /// credential. Never fill this from anything the caller sends.
     pub trusted: Option<Trusted<'a>>,
-    /// What stands before the target in URLs of replies: `https://pay.example.org`, or empty.
+    /// What stands before the target in URLs of replies: `https://pay.example.org`, or empty. Visible ASCII without
+    /// quotation marks and backslashes, up to [`BASE_MAX`] bytes.
     pub base: &'a str,
     /// How this place is set up: `name=value` with a space between them, see [`dialects`].
     pub settings: &'a str,
@@ -161,7 +166,7 @@ pub fn dialects() -> impl Iterator<Item = (&'static str, &'static [&'static str]
 ///
 /// # Errors
 ///
-/// `Argument` for a dialect that is none, and for settings that are not of their form.
+/// `Argument` for a dialect that is none, and for a base or settings that are not of their form.
 pub fn handle(vault: &Vault, dialect: &str, request: &Request<'_>) -> Result<Response> {
     let provider = PROVIDERS.iter().find(|provider| provider.name == dialect).ok_or(Code::Argument)?;
     let call = Call {
@@ -173,6 +178,9 @@ pub fn handle(vault: &Vault, dialect: &str, request: &Request<'_>) -> Result<Res
         target: Target::new(request.target),
     };
     call.check_settings(provider.settings)?;
+    if !is_base(request.base) {
+        return Err(Code::Argument.into());
+    }
     Ok((provider.answer)(&call).unwrap_or_else(|error| {
         // A guard of the host's says no: the caller may come back later.
         if error.code() == Code::Callback {
@@ -208,6 +216,12 @@ impl<'a> Call<'a> {
             .all(|setting| setting.is_some_and(|(name, value)| known.contains(&name) && !value.is_empty()));
         if fine { Ok(()) } else { Err(Code::Argument.into()) }
     }
+}
+
+/// It goes into headers and JSON as it is.
+fn is_base(base: &str) -> bool {
+    base.len() <= BASE_MAX
+        && base.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
 fn settings(text: &str) -> impl Iterator<Item = Option<(&str, &str)>> {

@@ -240,5 +240,46 @@ int main(void)
     FIELD(panseal_audit_line, actor);
     FIELD(panseal_audit_line, token);
     FIELD(panseal_audit_line, reason);
+
+    SIZE(panseal_request);
+    FIELD(panseal_request, struct_size);
+    FIELD(panseal_request, flags);
+    FIELD(panseal_request, now);
+    FIELD(panseal_request, dialect);
+    FIELD(panseal_request, settings);
+    FIELD(panseal_request, method);
+    FIELD(panseal_request, target);
+    FIELD(panseal_request, headers);
+    FIELD(panseal_request, body);
+    FIELD(panseal_request, subject);
+    FIELD(panseal_request, base);
+
+    SIZE(panseal_response);
+    FIELD(panseal_response, struct_size);
+    FIELD(panseal_response, status);
+    FIELD(panseal_response, failure);
+    FIELD(panseal_response, system);
+    FIELD(panseal_response, headers_len);
+    FIELD(panseal_response, body_len);
+
+    SIZE(panseal_grant);
+    FIELD(panseal_grant, struct_size);
+    FIELD(panseal_grant, reserved);
+    FIELD(panseal_grant, dialect);
+    FIELD(panseal_grant, subject);
+    FIELD(panseal_grant, scopes);
+    FIELD(panseal_grant, expires_at);
+
+    SIZE(panseal_credential);
+    FIELD(panseal_credential, struct_size);
+    FIELD(panseal_credential, reserved);
+    FIELD(panseal_credential, created_at);
+    FIELD(panseal_credential, expires_at);
+    FIELD(panseal_credential, revoked_at);
+    FIELD(panseal_credential, id);
+    FIELD(panseal_credential, dialect);
+    FIELD(panseal_credential, subject);
+    FIELD(panseal_credential, scopes);
+
     return 0;
 }

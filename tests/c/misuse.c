@@ -561,6 +561,8 @@ struct call *begin(const struct function *function)
     PANSEAL_INIT(c->in.query);
     PANSEAL_INIT(c->in.change);
     PANSEAL_INIT(c->in.audit_query);
+    PANSEAL_INIT(c->in.request);
+    PANSEAL_INIT(c->in.grant);
     memset(&c->to, PATTERN, sizeof c->to);
     c->to.info.struct_size = sizeof c->to.info;
     c->to.instrument.struct_size = sizeof c->to.instrument;
@@ -574,6 +576,8 @@ struct call *begin(const struct function *function)
     c->to.state.struct_size = sizeof c->to.state;
     c->to.vault_epoch.struct_size = sizeof c->to.vault_epoch;
     c->to.line.struct_size = sizeof c->to.line;
+    c->to.response.struct_size = sizeof c->to.response;
+    c->to.credential.struct_size = sizeof c->to.credential;
     c->to.err.struct_size = sizeof c->to.err;
 
     c->vault = good_vault;
@@ -635,6 +639,7 @@ struct call *begin(const struct function *function)
     }
     begin_format(c);
     begin_vault(c);
+    begin_dialect(c);
     return c;
 }
 
@@ -724,7 +729,7 @@ static void check_guards(const struct outputs *to)
                                      to->before_epochs, to->before_count, to->before_generation, to->before_epoch,
                                      to->before_changed, to->before_tokenizer, to->before_purged, to->before_customer,
                                      to->before_state, to->before_vault_epoch, to->before_line, to->before_total,
-                                     to->before_err, to->after_err};
+                                     to->before_response, to->before_reply, to->before_credential, to->before_err, to->after_err};
     for (size_t i = 0; i < sizeof guards / sizeof *guards; ++i) {
         for (int k = 0; k < GUARD; ++k) {
             if (guards[i][k] != PATTERN) {
@@ -917,6 +922,7 @@ static int table(const char *place)
     column_rows();
     token_rows();
     vault_rows();
+    dialect_rows();
     garbage_rows();
     file_rows();
     handle_rows();

@@ -26,6 +26,8 @@ struct inputs {
     panseal_query query;
     panseal_change change;
     panseal_audit_query audit_query;
+    panseal_request request;
+    panseal_grant grant;
 };
 
 /* Outputs between guards, all of it filled with a pattern before the call. */
@@ -94,6 +96,12 @@ struct outputs {
     panseal_audit_line line;
     unsigned char before_total[GUARD];
     uint64_t total;
+    unsigned char before_response[GUARD];
+    panseal_response response;
+    unsigned char before_reply[GUARD];
+    char reply[PANSEAL_REPLY_MAX];
+    unsigned char before_credential[GUARD];
+    panseal_credential credential;
     unsigned char before_err[GUARD];
     panseal_error err;
     unsigned char after_err[GUARD];
@@ -165,6 +173,10 @@ struct call {
     uint64_t *total;
     panseal_progress_fn progress;
     panseal_guard_fn guard;
+    panseal_request *request;
+    panseal_response *response;
+    panseal_grant *grant;
+    panseal_credential *credential;
     panseal_error *err;
 
     int err_is_wrong;             /* nothing may be written to it */
@@ -260,10 +272,15 @@ void column_rows(void);
 void token_rows(void);
 void tokenizer_handle_rows(void);
 void vault_rows(void);
+void dialect_rows(void);
 
 /* The arguments of the functions in misuse_vault.c, and what these answer to a handle that is none. */
 void begin_vault(struct call *call);
 void vault_handle_rows(const char *row, uintptr_t bits);
+
+/* The same of misuse_dialects.c. */
+void begin_dialect(struct call *call);
+void dialect_handle_rows(const char *row, uintptr_t bits);
 
 void garbage_rows(void);
 void handle_rows(void);

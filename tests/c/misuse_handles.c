@@ -15,6 +15,7 @@ static void refuse(const char *name, uintptr_t bits)
         end(c, name, bits == 0 && with_handle[i] == &vault_close ? PANSEAL_OK : PANSEAL_E_HANDLE);
     }
     vault_handle_rows(name, bits);
+    dialect_handle_rows(name, bits);
 }
 
 static uintptr_t bits_of(panseal_vault *vault)

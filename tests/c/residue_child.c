@@ -606,6 +606,84 @@ static void change_keys(void)
     must(panseal_vault_guard(vault, NULL, NULL, &err), PANSEAL_OK, "no guard");
 }
 
+static void put_body(const char *before, int which, const char *behind, panseal_request *request)
+{
+    size_t len = put_at(0, before, strlen(before));
+    len = put_at(len, secrets.number[which].bytes, secrets.number[which].len);
+    len = put_at(len, behind, strlen(behind));
+    request->body.ptr = (const char *)secrets.work;
+    request->body.len = len;
+}
+
+static int asked(panseal_request *request)
+{
+    static char reply[PANSEAL_REPLY_MAX];
+    panseal_response response;
+    size_t len;
+    PANSEAL_INIT(response);
+    request->method.ptr = "POST";
+    request->method.len = 4;
+    must(panseal_vault_handle(vault, request, &response, reply, sizeof reply, &len, &err), PANSEAL_OK, "handle");
+    must(response.failure, PANSEAL_OK, "what a provider is asked");
+    return response.status;
+}
+
+/* What providers' callers send; then a number in other places: a name, a month, a path, a signature. */
+static void dialects(void)
+{
+    panseal_request request;
+    PANSEAL_INIT(request);
+    request.flags = PANSEAL_REQUEST_TRUSTED;
+    request.now = NOW;
+    for (int i = 0; i < NUMBERS; ++i) {
+        int is_first = i == 0;
+        request.dialect = "webpay";
+        request.target.ptr = "/v2/tokens";
+        request.target.len = 10;
+        put_body("{\"type\":\"card\",\"card\":{\"pan\":\"", i, "\",\"expiration_date\":\"3112\"}}", &request);
+        must(asked(&request) == 200 || !is_first ? 0 : 1, 0, "webpay");
+        put_body("{\"type\":\"card\",\"card\":{\"pan\":\"7\",\"expiration_date\":\"", i, "\"}}", &request);
+        asked(&request);
+        request.flags = 0;
+        request.headers = text(&secrets.number[i]);
+        must(asked(&request) == 401 ? 0 : 1, 0, "webpay, unknown");
+        request.headers.len = 0;
+        request.flags = PANSEAL_REQUEST_TRUSTED;
+
+        request.dialect = "stax";
+        request.target.ptr = "/payment-method";
+        request.target.len = 15;
+        put_body("{\"method\":\"card\",\"person_name\":\"Ada\",\"card_exp\":\"1231\",\"card_number\":\"", i, "\"}",
+                 &request);
+        must(asked(&request) == 200 || !is_first ? 0 : 1, 0, "stax");
+        put_body("{\"method\":\"card\",\"card_exp\":\"1231\",\"person_name\":\"", i, "\",\"card_number\":\"7\"}",
+                 &request);
+        must(asked(&request) == 422 ? 0 : 1, 0, "stax, a number for a name");
+        put_body("{\"method\":\"card\",\"card_exp\":\"1231\",\"person_name\":\"Ada\",\"card_number\":", i, "}",
+                 &request);
+        asked(&request);
+
+        request.dialect = "sumup";
+        request.target.ptr = "/v0.1/customers/c-1/payment-instruments";
+        request.target.len = 39;
+        put_body("{\"type\":\"card\",\"card\":{\"name\":\"A\",\"expiry_year\":\"31\",\"expiry_month\":\"12\","
+                 "\"cvv\":\"123\",\"number\":\"", i, "\"}}", &request);
+        must(asked(&request) == 404 || !is_first ? 0 : 1, 0, "sumup, no such customer");
+        put_body("{\"type\":\"card\",\"card\":{\"name\":\"A\",\"expiry_year\":\"31\",\"cvv\":\"", i, "\"", &request);
+        must(asked(&request) == 400 ? 0 : 1, 0, "sumup, half a body");
+
+        request.dialect = "pace";
+        request.target.ptr = "/payment-methods/creditcard";
+        request.target.len = 27;
+        request.headers.ptr = "Content-Type: application/vnd.api+json\r\n";
+        request.headers.len = 40;
+        put_body("{\"data\":{\"type\":\"paymentMethod\",\"attributes\":{\"kind\":\"creditcard\",\"cardToken\":\"", i,
+                 "\"}}}", &request);
+        must(asked(&request) / 100 == 4 ? 0 : 1, 0, "pace, a number for a token");
+        request.headers.len = 0;
+    }
+}
+
 static void open_vault(void)
 {
     panseal_open_options how;
@@ -837,6 +915,7 @@ static const struct path {
     {"batch", batch, 1},
     {"instruments", instruments, 1},
     {"change-keys", change_keys, 1},
+    {"dialects", dialects, 1},
     {"reopen", reopen, 1},
     {"tokenizer-ff1", tokenizer_ff1, 1},
     {"tokenizer-siv", tokenizer_siv, 1},

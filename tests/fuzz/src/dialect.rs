@@ -2,7 +2,7 @@
 
 use crate::pieces;
 use panseal::card::holds_card_number;
-use panseal::dialect::{Request, Trusted, handle};
+use panseal::dialect::{REPLY_MAX, Request, Response, Trusted, handle};
 use panseal::keys::Root;
 use panseal::vault::{OpenOptions, Vault};
 use std::cell::RefCell;
@@ -38,6 +38,7 @@ pub fn ask(dialect: &str, targets: &[&str], input: &[u8]) {
         assert!(!holds_card_number(response.body.as_bytes()));
         assert!(response.headers.iter().all(|(_, value)| !holds_card_number(value.as_bytes())));
         assert!(response.headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])));
+        assert!(request.method == "GET" || length(&response) <= REPLY_MAX);
         if !response.body.is_empty() {
             serde_json::from_str::<serde_json::Value>(&response.body).expect("JSON");
         }
@@ -67,4 +68,10 @@ fn open() -> Vault {
     vault.create_customer("c-1", "", "").expect("a customer");
     vault.create_customer("0b6a0f4e-6a52-4f0e-8a5e-2f8b3c6d7e01", "mc-1", "").expect("a customer");
     vault
+}
+
+/// The length of a reply as it goes over the wire, without its status line.
+fn length(response: &Response) -> usize {
+    let lines = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+    lines.sum::<usize>() + response.body.len()
 }
