@@ -321,6 +321,11 @@ fn what_the_host_got_wrong_is_an_error_and_not_a_reply() {
         assert_eq!(code("sumup", settings).err(), Some(Code::Argument), "{settings}");
     }
     assert!(code("sumup", " max_instruments=8  merchant_code=M ").is_ok());
+    for base in ["https://pay.example.org\r\nX: y", "https://pay example.org", "\u{e9}"] {
+        let with_base = Request { base, ..request("") };
+        let refused = handle(&place.vault, "pace", &with_base).map_err(|error| error.code());
+        assert_eq!(refused.err(), Some(Code::Argument), "{base}");
+    }
     let names: Vec<&str> = dialects().map(|(name, _)| name).collect();
     assert_eq!(names, ["sumup", "stax", "pace", "webpay"]);
 }

@@ -9,7 +9,9 @@ of it, but for the leaks that are planted on purpose.
 
 import base64
 import ctypes
+import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator
 
 import panseal
 
+Buffer = bytes | memoryview
 NUMBERS = 5
 TEXT = 32  # a length, then the characters
 NOW = 1895000000  # 2030-01-18
@@ -263,6 +266,109 @@ def change_keys(vault: panseal.Vault) -> None:
     vault.set_guard(None)
 
 
+CARDS = {
+    "sumup": (
+        b'{"type":"card","card":{"name":"NAME","number":"NUMBER","expiry_year":"2031","expiry_month":"12",'
+        b'"cvv":"CVV","zip_code":"94107"}}'
+    ),
+    "stax": (
+        b'{"method":"card","person_name":"NAME","card_number":"NUMBER","card_exp":"1231","card_cvv":"CVV",'
+        b'"meta":{"a":"b"}}'
+    ),
+    "webpay": b'{"type":"card","card":{"pan":"NUMBER","expiration_date":"3112"},"metadata":{"a":"b"}}',
+    "pace": b'{"data":{"type":"paymentMethod","attributes":{"kind":"creditcard","cardToken":"NUMBER"}}}',
+}
+TARGETS = {
+    "sumup": "/v0.1/customers/c-1/payment-instruments",
+    "stax": "/payment-method",
+    "webpay": "/v2/tokens",
+    "pace": "/payment-methods/creditcard",
+}
+PLAIN, ESCAPED, IN_PLACE = range(3)
+
+
+def body_of(dialect: str, number: Buffer, name: Buffer, cvv: Buffer, manner: int) -> bytearray:
+    """A body with a card in it, in room that is large enough, so that no part of it is moved."""
+    body, used = bytearray(1024), 0
+    for part in re.split(b"(NUMBER|NAME|CVV)", CARDS[dialect]):
+        text = {b"NUMBER": number, b"NAME": name, b"CVV": cvv}.get(part, part)
+        for byte in text:
+            is_escaped = manner == ESCAPED and text is not part
+            one = b"\\u%04x" % byte if is_escaped else bytes([byte])
+            body[used : used + len(one)] = one
+            used += len(one)
+    body[used:] = b" " * (len(body) - used)
+    return body
+
+
+def send(
+    vault: panseal.Vault,
+    dialect: str,
+    number: Buffer,
+    name: Buffer,
+    cvv: Buffer,
+    manner: int = PLAIN,
+) -> panseal.Response:
+    """A request whose body is wiped behind it, also where it was bytes, which panseal reads in place."""
+    body = body_of(dialect, number, name, cvv, manner)
+    lent = bytes(body) if manner == IN_PLACE else body
+    reply = vault.handle(
+        dialect,
+        method="POST",
+        target=TARGETS[dialect],
+        headers=[("Content-Type", "application/vnd.api+json"), ("Authorization", "Bearer none")],
+        body=lent,
+        now=NOW,
+        trusted=True,
+        subject="user-1",
+        settings="max_instruments=100" if dialect == "sumup" else "",
+    )
+    body[:] = bytes(len(body))
+    if isinstance(lent, bytes):
+        ctypes.memset(id(lent) + bytes.__basicsize__ - 1, 0, len(lent))
+    return reply
+
+
+def handle(vault: panseal.Vault, dialect: str, expected: int) -> None:
+    for i in range(NUMBERS):
+        for manner in (PLAIN, ESCAPED, IN_PLACE):
+            must(send(vault, dialect, number(i), name(i), cvv(i), manner).status == expected, dialect)
+        refused = [
+            send(vault, dialect, wrong(), name(i), cvv(i)),
+            send(vault, dialect, name(i), number(i), number(i)),
+            send(vault, dialect, number(i), number(i), number(i), ESCAPED),
+        ]
+        must(dialect == "webpay" or all(reply.status >= 400 for reply in refused), "refused by " + dialect)
+        must(refused[0].status >= 400, "a wrong number was taken by " + dialect)
+    for target in ("/none", "/"):
+        body = body_of(dialect, number(0), name(0), cvv(0), PLAIN)
+        reply = vault.handle(dialect, method="POST", target=target, body=body, now=NOW)
+        body[:] = bytes(len(body))
+        must(reply.status in (401, 404), "an unknown path")
+
+
+def handle_sumup(vault: panseal.Vault) -> None:
+    vault.create_customer("c-1")
+    handle(vault, "sumup", 201)
+
+
+def handle_stax(vault: panseal.Vault) -> None:
+    handle(vault, "stax", 200)
+
+
+def handle_webpay(vault: panseal.Vault) -> None:
+    handle(vault, "webpay", 200)
+
+
+def handle_pace(vault: panseal.Vault) -> None:
+    """PACE sees tokens; a card number in a token's place is refused like any other text."""
+    for i in range(NUMBERS):
+        token = json.loads(send(vault, "webpay", number(i), name(i), cvv(i)).body)["token"].encode()
+        must(send(vault, "pace", token, name(i), cvv(i)).status == 201, "pace")
+        for manner in (PLAIN, ESCAPED, IN_PLACE):
+            must(send(vault, "pace", number(i), name(i), cvv(i), manner).status == 422, "pace, a number")
+
+
 WITHOUT_VAULT: list[Callable[[], None]] = [
     check_good,
     check_bad,
@@ -287,6 +393,10 @@ WITH_VAULT: list[Callable[[panseal.Vault], None]] = [
     batch,
     instruments,
     change_keys,
+    handle_sumup,
+    handle_stax,
+    handle_webpay,
+    handle_pace,
 ]
 
 

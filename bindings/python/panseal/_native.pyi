@@ -11,9 +11,11 @@ from panseal.errors import PansealError
 
 __all__ = [
     "AuditLine",
+    "BearerKey",
     "CheckMany",
     "CheckReport",
     "ChipCard",
+    "Credential",
     "Customer",
     "Details",
     "DetokenizeMany",
@@ -27,6 +29,7 @@ __all__ = [
     "NetworkInfo",
     "Partial",
     "Purged",
+    "Response",
     "Scanner",
     "Secret",
     "ServiceCode",
@@ -44,6 +47,7 @@ __all__ = [
     "check_many",
     "classify",
     "create_root_key",
+    "dialects",
     "emv_sequence_number",
     "emv_service_code",
     "find_tlv",
@@ -79,6 +83,7 @@ _TokenCode: TypeAlias = Literal["token", "epoch", "irreversible"]
 _Reuse: TypeAlias = Literal["never", "customer", "merchant"]
 _Guard: TypeAlias = Callable[[str, str, str, int], bool]
 _Progress: TypeAlias = Callable[[int, int], object]
+_Header: TypeAlias = tuple[str | bytes, str | bytes] | list[str] | list[bytes]
 _State: TypeAlias = Literal["active", "decrypt-only", "destroyed"]
 
 class _KeyStore(Protocol):
@@ -153,6 +158,7 @@ def holds_card_number(data: _Text) -> bool: ...
 def create_root_key(root: str) -> None: ...
 def split_root_key(root: str, components: str) -> None: ...
 def classify(text: _Text) -> Shapes: ...
+def dialects() -> dict[str, tuple[str, ...]]: ...
 
 @final
 class Violation:
@@ -231,6 +237,54 @@ class Secret:
         _traceback: TracebackType | None,
     ) -> None: ...
     def __reduce__(self) -> NoReturn: ...
+
+@final
+class BearerKey:
+    @property
+    def id(self) -> str: ...
+    def reveal(self) -> str: ...
+    def reveal_into(self, buffer: Buffer) -> int: ...
+    def wipe(self) -> None: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _exc_type: type[BaseException] | None,
+        _exc_value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class Credential:
+    @property
+    def id(self) -> str: ...
+    @property
+    def merchant(self) -> str: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def scopes(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def revoked_at(self) -> datetime | None: ...
+
+@final
+class Response:
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def failure(self) -> PansealError | None: ...
 
 @final
 class Vault:
@@ -326,6 +380,40 @@ class Vault:
         self, *, after: bytes | None = None, token: str | None = None, limit: SupportsIndex = 100
     ) -> builtins.list[AuditLine]: ...
     def set_guard(self, guard: _Guard | None) -> None: ...
+    def handle(
+        self,
+        dialect: str,
+        *,
+        method: str,
+        target: str,
+        headers: Iterable[_Header] = (),
+        body: Buffer = b"",
+        now: SupportsIndex = 0,
+        trusted: bool = False,
+        subject: str = "",
+        base: str = "",
+        settings: str = "",
+    ) -> Response: ...
+    def grant(
+        self,
+        dialect: str,
+        *,
+        subject: str = "",
+        scopes: str = "",
+        expires_at: datetime | int = 0,
+    ) -> BearerKey: ...
+    def grant_signing(
+        self,
+        dialect: str,
+        id: str,
+        key: _Text,
+        *,
+        subject: str = "",
+        scopes: str = "",
+        expires_at: datetime | int = 0,
+    ) -> None: ...
+    def revoke(self, id: str) -> None: ...
+    def credentials(self, *, after: str = "", limit: SupportsIndex = 100) -> builtins.list[Credential]: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -16,6 +16,11 @@ pub fn take_failure() -> Option<PyErr> {
     FAILURE.take()
 }
 
+/// Whether a callable has raised something that no call has raised yet.
+pub fn has_failed() -> bool {
+    FAILURE.with_borrow(Option::is_some)
+}
+
 /// Asks; what is raised is kept, and means no.
 fn asked(ask: impl FnOnce(Python<'_>) -> PyResult<bool>) -> bool {
     Python::attach(ask).unwrap_or_else(|failure| {

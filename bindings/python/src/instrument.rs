@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyTzInfo};
 
 /// The last second of the last year that Python knows, 9999.
-const LAST: i64 = 253_402_300_799;
+pub const LAST: i64 = 253_402_300_799;
 
 /// A stored card. Holds nothing that may not be displayed and logged.
 #[pyclass(frozen, module = "panseal")]

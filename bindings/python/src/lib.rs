@@ -10,6 +10,7 @@ mod batch;
 mod callable;
 mod card;
 mod check;
+mod dialect;
 mod display;
 mod errors;
 mod expiry;
@@ -39,6 +40,8 @@ mod _native {
     use super::batch::{CheckMany, check_many};
     #[pymodule_export]
     use super::check::{CheckReport, Violation, check};
+    #[pymodule_export]
+    use super::dialect::{BearerKey, Credential, Response, dialects};
     #[pymodule_export]
     use super::display::{group, mask, truncate};
     #[pymodule_export]

@@ -101,6 +101,11 @@ pub fn take_failure() -> Option<PyErr> {
     FAILURE.take()
 }
 
+/// Whether a callable has raised something that no call has raised yet.
+pub fn has_failed() -> bool {
+    FAILURE.with_borrow(Option::is_some)
+}
+
 fn asked(ask: impl FnOnce(Python<'_>) -> PyResult<usize>) -> Result<usize> {
     let answer = Python::attach(ask);
     answer.map_err(|failure| {

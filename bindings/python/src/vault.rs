@@ -2,18 +2,20 @@
 
 use crate::callable::{Progress, PythonGuard};
 use crate::card::{CardArgs, halves, lend_all, read_expiry, refuse_two_expiries};
+use crate::dialect::{BearerKey, Credential, Response, write_head};
 use crate::errors::{behind_border, raise, raise_number, refuse};
-use crate::input::{CalendarArg, Copied, PlainArg, SecretArg};
+use crate::input::{BytesArg, CalendarArg, Copied, DataArg, PlainArg, SecretArg};
 use crate::instrument::Instrument;
 use crate::root::RootArg;
 use crate::secret::Secret;
 use crate::store::{MetadataArg, Row, StoreArgs, TimeArg};
 use crate::stored::{AuditLine, Customer, Details, Instruments, Purged, VaultStatus, line_id};
 use panseal::card::{Card, CardInput, Expiry, Pan, Separators, check};
+use panseal::dialect::{self, Request, Trusted};
 use panseal::error::{Code, Error, Param, Result};
 use panseal::vault::{
-    AuditQuery, Change, Guard, Instrument as Stored, ListQuery, MANY_MAX, OpenOptions, TokenizeOptions,
-    Vault as Core,
+    AuditQuery, Change, Grant, Guard, Instrument as Stored, ListQuery, MANY_MAX, OpenOptions,
+    TokenizeOptions, Vault as Core,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -39,7 +41,7 @@ impl Vault {
         Vault { handle: Mutex::new(Some(Arc::new(core))) }
     }
 
-    fn handle(&self, py: Python<'_>) -> PyResult<Arc<Core>> {
+    fn share(&self, py: Python<'_>) -> PyResult<Arc<Core>> {
         let handle = self.handle.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).clone();
         handle.ok_or_else(|| raise(py, &Code::Handle.into()))
     }
@@ -51,7 +53,7 @@ impl Vault {
         token: &SecretArg<'_, '_>,
         verb: impl FnOnce(&Core, &[u8]) -> Result<R> + Send,
     ) -> PyResult<R> {
-        let vault = self.handle(py)?;
+        let vault = self.share(py)?;
         behind_border(py, || {
             let mut text = Copied::new();
             token.copy_to(py, &mut text)?;
@@ -63,7 +65,7 @@ impl Vault {
 
     /// Runs a verb while other Python threads go on.
     fn run<R: Send>(&self, py: Python<'_>, verb: impl FnOnce(&Core) -> Result<R> + Send) -> PyResult<R> {
-        let vault = self.handle(py)?;
+        let vault = self.share(py)?;
         detached(py, move || verb(&vault))
     }
 
@@ -119,7 +121,7 @@ impl Vault {
 
     /// A second handle on the same store and keys, for another merchant. To be closed as any other.
     fn merchant(&self, py: Python<'_>, merchant: PlainArg<'_>) -> PyResult<Vault> {
-        let vault = self.handle(py)?;
+        let vault = self.share(py)?;
         let merchant = merchant.0;
         detached(py, move || vault.merchant(merchant)).map(Vault::of)
     }
@@ -208,7 +210,7 @@ impl Vault {
             customer_limit,
         };
         card.lend(py, |input| {
-            let vault = self.handle(py)?;
+            let vault = self.share(py)?;
             let stored = py.detach(|| {
                 let card = check(input).map_err(Error::from)?;
                 let stored = vault.tokenize(&card, &store.options()?);
@@ -235,7 +237,7 @@ impl Vault {
             return Err(raise(py, &Code::Limit.into()));
         }
         let outcomes = lend_all(py, &cards, |inputs| {
-            let vault = self.handle(py)?;
+            let vault = self.share(py)?;
             py.detach(|| store_all(vault, inputs, &stores)).map_err(|error| raise(py, &error))
         })?;
         outcomes
@@ -298,7 +300,7 @@ impl Vault {
             number.refuse_unwipeable()?;
         }
         let found = behind_border(py, || {
-            let vault = self.handle(py)?;
+            let vault = self.share(py)?;
             let mut text = Copied::new();
             number.copy_to(py, &mut text)?;
             let text = text.as_bytes();
@@ -340,7 +342,7 @@ impl Vault {
         let customer = customer.map(|customer| customer.0);
         let date = new_expiry(py, expiry.as_ref(), expiry_month, expiry_year)?;
         behind_border(py, || {
-            let vault = self.handle(py)?;
+            let vault = self.share(py)?;
             let (mut text, mut holder) = (Copied::new(), Copied::new());
             token.copy_to(py, &mut text)?;
             if let Some(name) = &name {
@@ -548,6 +550,130 @@ impl Vault {
         })
     }
 
+    /// Answer a request as a provider would: see `panseal.dialects` for their names, docs/dialects.md for what they do.
+    ///
+    /// One call, one effect: nothing is stored where the status is not 2xx. What the caller did wrong is in the
+    /// Response, and a failure of the vault is in it too, as a 500; ArgumentError for a dialect or a setting that
+    /// there is not.
+    ///
+    /// | argument   | what it is                                                                                   |
+    /// |------------|----------------------------------------------------------------------------------------------|
+    /// | `target`   | path and query as they came in, undecoded: signatures are over exactly this                  |
+    /// | `headers`  | pairs of a name and a value, each str or bytes, as ASGI has them                             |
+    /// | `body`     | bytes or another buffer; read in place where nobody can change it, else out of a copy that   |
+    /// |            | is wiped. Beyond 65536 bytes it is refused as what cannot be read                            |
+    /// | `now`      | seconds since 1970, by which expiries and signatures are judged; 0: the system clock         |
+    /// | `trusted`  | you have authenticated the caller yourself: they act for this handle's merchant, and all     |
+    /// |            | scopes are theirs. Never take this from anything that the caller sends                       |
+    /// | `subject`  | the user on whose behalf, where `trusted` and the dialect has users                          |
+    /// | `base`     | what stands before the target in URLs of replies: "https://pay.example.org"                  |
+    /// | `settings` | "name=value name=value"                                                                      |
+    #[pyo3(signature = (dialect, *, method, target, headers=None, body=None, now=0, trusted=false,
+                        subject=PlainArg(""), base=PlainArg(""), settings=PlainArg("")),
+           text_signature = "($self, dialect, *, method, target, headers=(), body=b'', now=0, trusted=False, \
+                             subject='', base='', settings='')")]
+    #[allow(clippy::too_many_arguments, reason = "one a keyword")]
+    fn handle(
+        &self,
+        py: Python<'_>,
+        dialect: PlainArg<'_>,
+        method: PlainArg<'_>,
+        target: PlainArg<'_>,
+        headers: Option<&Bound<'_, PyAny>>,
+        body: Option<BytesArg<'_, '_>>,
+        now: i64,
+        trusted: bool,
+        subject: PlainArg<'_>,
+        base: PlainArg<'_>,
+        settings: PlainArg<'_>,
+    ) -> PyResult<Response> {
+        let (dialect, method, target, subject) = (dialect.0, method.0, target.0, subject.0);
+        let (base, settings) = (base.0, settings.0);
+        if !trusted && !subject.is_empty() {
+            return Err(raise(py, &Code::Argument.into()));
+        }
+        let trusted = trusted.then_some(Trusted { subject });
+        let vault = self.share(py)?;
+        let answer = behind_border(py, || {
+            let headers = headers.map_or(Ok(Vec::new()), write_head)?;
+            let body = body.as_ref().map(|body| body.0.read(py)).transpose()?;
+            let (head, body) = (&headers[..], body.as_deref().unwrap_or_default());
+            let request = Request { method, target, headers: head, body, now, trusted, base, settings };
+            // Where this is the last share, the database is closed with it.
+            py.detach(move || dialect::handle(&vault, dialect, &request)).map_err(|error| raise(py, &error))
+        })?;
+        Response::of(py, answer)
+    }
+
+    /// Make a bearer key, by which a caller is known to `handle` and stands for this handle's merchant. The key is
+    /// shown once: the vault keeps a hash of it.
+    ///
+    /// `dialect` is where it may be presented, `subject` the user for whom it stands where the dialect has users,
+    /// `scopes` what it allows, with a space between them, `expires_at` from when on it is refused: a datetime with a
+    /// time zone, or seconds since 1970; 0: never.
+    #[pyo3(signature = (dialect, *, subject=PlainArg(""), scopes=PlainArg(""), expires_at=TimeArg(0)),
+           text_signature = "($self, dialect, *, subject='', scopes='', expires_at=0)")]
+    fn grant<'py>(
+        &self,
+        py: Python<'py>,
+        dialect: PlainArg<'_>,
+        subject: PlainArg<'_>,
+        scopes: PlainArg<'_>,
+        expires_at: TimeArg,
+    ) -> PyResult<Bound<'py, BearerKey>> {
+        let vault = self.share(py)?;
+        let grant = checked_grant(py, dialect, subject, scopes, expires_at)?;
+        behind_border(py, || {
+            let key = py.detach(move || vault.grant(&grant)).map_err(|error| raise(py, &error))?;
+            BearerKey::of(py, &key)
+        })
+    }
+
+    /// Register a key from outside by which requests are signed, for this handle's merchant: 1 to 253 bytes, which are
+    /// sealed. `id` is what stands beside a signature: with "webpay" the authenticity token.
+    ///
+    /// VaultError, code "conflict", where the vault has a credential of that id. The rest is as with `grant`.
+    #[pyo3(signature = (dialect, id, key, *, subject=PlainArg(""), scopes=PlainArg(""), expires_at=TimeArg(0)),
+           text_signature = "($self, dialect, id, key, *, subject='', scopes='', expires_at=0)")]
+    #[allow(clippy::too_many_arguments, reason = "one a keyword")]
+    fn grant_signing(
+        &self,
+        py: Python<'_>,
+        dialect: PlainArg<'_>,
+        id: PlainArg<'_>,
+        key: DataArg<'_, '_>,
+        subject: PlainArg<'_>,
+        scopes: PlainArg<'_>,
+        expires_at: TimeArg,
+    ) -> PyResult<()> {
+        let vault = self.share(py)?;
+        let (grant, id) = (checked_grant(py, dialect, subject, scopes, expires_at)?, id.0);
+        behind_border(py, || {
+            let key = key.read(py)?;
+            let key = &key[..];
+            py.detach(move || vault.grant_signing(&grant, id, key)).map_err(|error| raise(py, &error))
+        })
+    }
+
+    /// Have a credential of this handle's merchant refused from now on. Doing so twice is fine. TokenError where there
+    /// is none of that id.
+    fn revoke(&self, py: Python<'_>, id: PlainArg<'_>) -> PyResult<()> {
+        let id = id.0;
+        self.run(py, move |vault| vault.revoke(id))
+    }
+
+    /// The credentials of this handle's merchant in the order of their ids, revoked ones too: those behind `after`, up
+    /// to `limit`, at most 1000.
+    #[pyo3(signature = (*, after=PlainArg(""), limit=100), text_signature = "($self, *, after='', limit=100)")]
+    fn credentials(&self, py: Python<'_>, after: PlainArg<'_>, limit: usize) -> PyResult<Vec<Credential>> {
+        let after = after.0;
+        if limit == 0 {
+            return Err(raise(py, &Code::Argument.into()));
+        }
+        let found = self.run(py, move |vault| vault.credentials(after, limit))?;
+        Ok(found.into_iter().map(Credential).collect())
+    }
+
     /// Close this handle. Calls that are inside finish; the database is closed with its last handle.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let handle = self.handle.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).take();
@@ -619,6 +745,21 @@ fn new_expiry(
         None => halves(month, year),
     };
     Expiry::new(date.0, date.1).map(Some).map_err(|code| refuse(py, Param::Expiry, code))
+}
+
+/// What a new credential is to stand for.
+fn checked_grant<'a>(
+    py: Python<'_>,
+    dialect: PlainArg<'a>,
+    subject: PlainArg<'a>,
+    scopes: PlainArg<'a>,
+    expires_at: TimeArg,
+) -> PyResult<Grant<'a>> {
+    // There it would never be presented.
+    if expires_at.0 < 0 || !dialect::dialects().any(|(name, _)| name == dialect.0) {
+        return Err(raise(py, &Code::Argument.into()));
+    }
+    Ok(Grant { dialect: dialect.0, subject: subject.0, scopes: scopes.0, expires_at: expires_at.0 })
 }
 
 /// Runs work on files or the database behind the border while other Python threads go on.

@@ -61,6 +61,14 @@ with panseal.Vault.open("sqlite:x", root="file:y", busy_timeout=1) as vault:
     vault.tokenize("4242", reuse="always")  # error: arg-type
     vault.set_guard(lambda merchant, actor, kind, count: count < 10)
     vault.rewrap(progress=lambda done, total: None)
+    reply = vault.handle("stax", method="GET", target="/payment-method", headers=[(b"accept", b"*/*")])
+    assert_type(reply.headers, list[tuple[str, str]])
+    assert_type(reply.failure, panseal.PansealError | None)
+    vault.handle("stax", method="POST", target="/payment-method", body="{}")  # error: arg-type
+    vault.handle("stax", method="POST", target="/payment-method", headers={"a": 1})  # error: arg-type
+    assert_type(vault.grant("stax", expires_at=datetime.now()).id, str)
+    assert_type(vault.credentials()[0].revoked_at, datetime | None)
+    assert_type(panseal.dialects(), dict[str, tuple[str, ...]])
 try:
     pass
 except panseal.CardError as error:
