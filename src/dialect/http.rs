@@ -1,6 +1,7 @@
 //! The head of an HTTP request: header lines, path and query (RFC 9110, 9112, 3986).
 
-use std::borrow::Cow;
+use std::ops::Deref;
+use zeroize::Zeroizing;
 
 /// The header lines of a request.
 pub struct Head<'a>(&'a [u8]);
@@ -86,15 +87,15 @@ impl<'a> Target<'a> {
 
     /// The parts of the path between its slashes, decoded; `None` for a path that does not begin with a slash, or whose
     /// escapes are none. One slash at the end counts for nothing.
-    pub fn segments(&self) -> Option<Vec<Cow<'a, str>>> {
+    pub fn segments(&self) -> Option<Vec<Piece<'a>>> {
         let path = self.path.strip_prefix('/')?;
         path.strip_suffix('/').unwrap_or(path).split('/').map(|part| decoded(part, false)).collect()
     }
 
     /// The first value of a parameter of the query; `Some(None)` where its escapes are none.
-    pub fn parameter(&self, name: &str) -> Option<Option<Cow<'a, str>>> {
+    pub fn parameter(&self, name: &str) -> Option<Option<Piece<'a>>> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let mut named = pairs.filter(|(known, _)| decoded(known, true).is_some_and(|known| known == name));
+        let mut named = pairs.filter(|(known, _)| decoded(known, true).is_some_and(|known| *known == *name));
         named.next().map(|(_, value)| decoded(value, true))
     }
 
@@ -117,25 +118,46 @@ impl<'a> Target<'a> {
     }
 }
 
-fn decoded(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    if !text.contains(['%', '+']) {
-        return Some(Cow::Borrowed(text));
+/// A piece of a target, with its escapes read: it may be a card number, that somebody has put where none belongs.
+pub enum Piece<'a> {
+    /// As it stands in the target.
+    Plain(&'a str),
+    Decoded(Zeroizing<String>),
+}
+
+impl Deref for Piece<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Piece::Plain(text) => text,
+            Piece::Decoded(text) => text,
+        }
     }
-    let mut bytes = Vec::with_capacity(text.len());
+}
+
+fn decoded(text: &str, plus_is_space: bool) -> Option<Piece<'_>> {
+    if !text.contains(['%', '+']) {
+        return Some(Piece::Plain(text));
+    }
+    // Room for all of it at once: what grows leaves itself behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.as_bytes();
     while let [byte, behind @ ..] = rest {
         rest = behind;
         match byte {
             b'%' => {
                 let (pair, behind) = rest.split_first_chunk::<2>()?;
-                bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
+                let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+                bytes.push((high? << 4 | low?) as u8);
                 rest = behind;
             }
             b'+' if plus_is_space => bytes.push(b' '),
             other => bytes.push(*other),
         }
     }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    std::str::from_utf8(&bytes).ok()?;
+    String::from_utf8(std::mem::take(&mut *bytes)).ok().map(|text| Piece::Decoded(Zeroizing::new(text)))
 }
 
 #[cfg(test)]
@@ -155,13 +177,17 @@ mod tests {
 
     #[test]
     fn a_path_is_taken_apart_and_decoded() {
-        let segments = |target| Target::new(target).segments().map(|parts| parts.join("|"));
+        let segments = |target| {
+            Target::new(target)
+                .segments()
+                .map(|parts| parts.iter().map(|part| &**part).collect::<Vec<_>>().join("|"))
+        };
         assert_eq!(segments("/a/b%20c/?x=/"), Some("a|b c".into()));
         assert_eq!(segments("/a+b"), Some("a+b".into()));
         assert_eq!(segments("/a//b"), Some("a||b".into()));
         let long = format!("/{}", "a".repeat(TARGET_MAX));
         for target in
-            ["", "a", "/%", "/%4", "/%zz", "/%ff", "http://host/a", "/a\r\nb: c", "/é", "/a b", &long]
+            ["", "a", "/%", "/%4", "/%+4", "/%zz", "/%ff", "http://host/a", "/a\r\nb: c", "/é", "/a b", &long]
         {
             assert_eq!(segments(target), None, "{target}");
         }
