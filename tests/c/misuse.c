@@ -703,12 +703,13 @@ static uint64_t digest_of_files(void)
 {
     uint64_t digest = 0xcbf29ce484222325u;
     for (int i = 0; i < 2; ++i) {
-        unsigned char chunk[4096];
+        uint64_t chunk[8192] = {0};
         off_t at = 0;
         ssize_t got;
         while ((got = pread(files[i], chunk, sizeof chunk, at)) > 0) {
-            for (ssize_t k = 0; k < got; ++k) {
+            for (size_t k = 0; k < ((size_t)got + 7) / 8; ++k) {
                 digest = (digest ^ chunk[k]) * 0x100000001b3u;
+                digest ^= digest >> 32;
             }
             at += got;
         }
