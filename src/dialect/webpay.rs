@@ -4,7 +4,7 @@ use super::access::{self, Caller};
 use super::field::{Field, Judged, is_keepable};
 use super::http::Header;
 use super::json::{self, Object, Value, Writer};
-use super::{Call, Provider, Response, date, ids, notes};
+use super::{BODY_MAX, Call, Provider, Response, date, ids, notes};
 use crate::card::{CardInput, Expiry, Rules, Separators};
 use crate::error::{Code, Param, Result};
 use crate::scheme::Scheme;
@@ -37,6 +37,10 @@ const CUSTOMER: [(&str, usize, usize); 9] = [
 ];
 
 fn answer(call: &Call<'_>) -> Result<Response> {
+    // Before its digest is made: who may not call at all would keep us busy with that.
+    if call.request.body.len() > BODY_MAX {
+        return Ok(unreadable());
+    }
     let Some((caller, signature)) = authenticate(call)? else { return Ok(unauthorized()) };
     let segments = call.target.segments().unwrap_or_default();
     let path: Vec<&str> = segments.iter().map(|segment| &**segment).collect();

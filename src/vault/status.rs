@@ -38,6 +38,11 @@ pub struct Status {
 }
 
 impl Vault {
+    /// Where the vault is: `sqlite`, `memory` or `postgres`. Asks nobody.
+    pub fn store_name(&self) -> &'static str {
+        self.shared.store.name()
+    }
+
     /// The state of the vault, of all merchants. Reads every row: for an operator, not for every minute.
     pub fn status(&self) -> Result<Status> {
         self.ask("status", 0)?;

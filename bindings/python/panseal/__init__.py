@@ -38,6 +38,10 @@ What a reader gives is taken apart where it lies:
 ('424242******4242', Expiry(12, 2030))
 """
 
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from panseal import emv, iso8583
 from panseal._native import (
     AuditLine,
@@ -110,6 +114,9 @@ from panseal.errors import (
     VaultError,
 )
 
+if TYPE_CHECKING:
+    from panseal import asgi, wsgi
+
 __all__ = [
     "ArgumentError",
     "AuditLine",
@@ -152,6 +159,7 @@ __all__ = [
     "Violation",
     "__version__",
     "aid_network",
+    "asgi",
     "check",
     "check_many",
     "classify",
@@ -179,4 +187,12 @@ __all__ = [
     "truncate",
     "unpack_bcd",
     "write_holder",
+    "wsgi",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import the applications where they are asked for: what they need is much more than the rest does."""
+    if name in ("asgi", "wsgi"):
+        return import_module(f"panseal.{name}")
+    raise AttributeError(f"module 'panseal' has no attribute {name!r}")

@@ -119,6 +119,12 @@ impl Vault {
         detached(py, open).map(Vault::of)
     }
 
+    /// Where the vault is: "sqlite", "postgres" or "memory".
+    #[getter]
+    fn store(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(self.share(py)?.store_name())
+    }
+
     /// A second handle on the same store and keys, for another merchant. To be closed as any other.
     fn merchant(&self, py: Python<'_>, merchant: PlainArg<'_>) -> PyResult<Vault> {
         let vault = self.share(py)?;
