@@ -3,6 +3,7 @@
 mod dialect;
 
 use dialect::{AMEX, Ask, NOW, Place, Reply, VISA, WEBPAY_ID, WEBPAY_KEY, altered, digest, signed};
+use panseal::dialect::BODY_MAX;
 use panseal::vault::Grant;
 use serde_json::{Value, json};
 use std::sync::Barrier;
@@ -121,6 +122,18 @@ fn whatever_is_wrong_with_a_signature_has_one_answer() {
         "another target"
     );
     assert_eq!(place.send(at_vector_time("POST", TOKENS, &good, CARD)).status, 200);
+}
+
+#[test]
+fn a_body_that_is_too_long_is_refused_before_its_digest_is_made() {
+    let place = Place::new();
+    place.grant_webpay();
+    let long = " ".repeat(BODY_MAX + 1);
+    for (body, expected) in [(&long[..], 400), (&long[1..], 401)] {
+        let headers = signed(VECTOR_TIME, TOKENS, b"another body");
+        let reply = place.send(at_vector_time("POST", TOKENS, &headers, body));
+        assert_eq!(reply.status, expected, "{} bytes", body.len());
+    }
 }
 
 #[test]
