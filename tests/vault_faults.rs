@@ -396,26 +396,45 @@ fn a_file_that_can_only_be_read_is_refused_and_left_as_it_is() {
     is_kept(&place.open(), &lines);
 }
 
+/// Moves the database with what lies beside it.
+fn move_files(from: &Path, to: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let name = |path: &Path| path.with_extension(format!("db{end}"));
+        fs::rename(name(from), name(to)).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_notices_that_its_file_is_gone_though_nobody_writes() {
+    let place = Place::sqlite();
+    let vault = place.open();
+    let token = &fill(&vault, 1)[0][1];
+    let away = place.folder.path().join("away.db");
+    for _ in 0..3 {
+        // By a connection that is kept for the next one.
+        assert!(vault.lookup(token.as_bytes()).is_ok());
+        move_files(&place.db(), &away);
+        thread::sleep(Duration::from_millis(2));
+        assert_eq!(code(vault.lookup(token.as_bytes())), Code::NotAVault);
+        move_files(&away, &place.db());
+        assert!(vault.lookup(token.as_bytes()).is_ok(), "the file is back");
+    }
+}
+
 #[test]
 fn a_file_that_was_deleted_takes_no_token() {
     let place = Place::sqlite();
     let vault = place.open();
     let token = &fill(&vault, 1)[0][1];
     let away = place.folder.path().join("away.db");
-    let files = |from: &Path, to: &Path| {
-        for end in ["", "-wal", "-shm"] {
-            let name = |path: &Path| path.with_extension(format!("db{end}"));
-            fs::rename(name(from), name(to)).unwrap();
-        }
-    };
-    files(&place.db(), &away);
+    move_files(&place.db(), &away);
     assert_eq!(code(vault.tokenize(&card(VISA), &TokenizeOptions::default())), Code::NotAVault);
     assert_eq!(code(vault.lookup(token.as_bytes())), Code::NotAVault);
     assert_eq!(code(digits(&vault, token)), Code::NotAVault);
     assert_eq!(code(vault.rotate()), Code::NotAVault);
     assert_eq!(code(vault.rewrap(&mut |_, _| true)), Code::NotAVault);
     assert!(!place.db().exists(), "no file was made");
-    files(&away, &place.db());
+    move_files(&away, &place.db());
     assert_eq!(vault.status().unwrap().instruments, 1, "the file is back, and the handle goes on");
     assert!(vault.tokenize(&card(VISA), &TokenizeOptions::default()).is_ok());
 }

@@ -25,13 +25,14 @@ struct Key {
     info: KeyInfo,
     /// `None` once it is destroyed.
     key: Option<KeySlot>,
-    /// The fingerprint key of the merchant that asked last, so that most calls take no lock.
+    /// The working key of the merchant that asked last, so that most calls take no lock: an epoch's for sealing, an
+    /// index key's for fingerprints.
     latest: ArcSwapOption<Latest>,
 }
 
 struct Latest {
     merchant: Box<str>,
-    prepared: Arc<KeySlot>,
+    key: Arc<KeySlot>,
 }
 
 impl Latest {
@@ -101,7 +102,7 @@ impl Keyring {
 
     /// Lends the sealing key of an epoch and merchant to `work`. `Epoch` when the epoch is not in the keyring.
     pub fn with_seal_key<R>(&self, epoch: u32, merchant: &str, work: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        self.with_key(epoch, Purpose::Seal, merchant, work)
+        self.with_latest(self.epoch(epoch)?, Purpose::Seal, merchant, work)
     }
 
     /// Lends a working key of an epoch to `work`. `Epoch` when the epoch is not in the keyring, or is destroyed.
@@ -112,9 +113,12 @@ impl Keyring {
         merchant: &str,
         work: impl FnOnce(&[u8]) -> R,
     ) -> Result<R> {
+        self.working_key(self.epoch(epoch)?, purpose, merchant)?.with(work)
+    }
+
+    fn epoch(&self, epoch: u32) -> Result<&Key> {
         let of_epoch = |key: &&Key| key.info.kind == KeyKind::Epoch && key.info.id == epoch;
-        let key = self.keys.iter().find(of_epoch).ok_or(Code::Epoch)?;
-        self.working_key(key, purpose, merchant)?.with(work)
+        self.keys.iter().find(of_epoch).ok_or_else(|| Code::Epoch.into())
     }
 
     /// The generations of index keys that are in force, the newest first: one, or two while the key is being changed.
@@ -150,19 +154,30 @@ impl Keyring {
             let prepared = prepared.try_into().map_err(|_| Code::Internal)?;
             mac(prepared, [pan.digits(), &[]])
         };
-        match &*index.latest.load() {
-            Some(latest) if latest.is_of(merchant) => Ok(latest.prepared.with(print)??),
-            _ => Ok(self.fingerprint_key(index, merchant)?.with(print)??),
+        self.with_latest(index, Purpose::Fingerprint, merchant, print)?.map_err(Error::from)
+    }
+
+    /// Lends a working key to `work`: of an epoch always that for sealing, of an index key always that for fingerprints.
+    #[inline]
+    fn with_latest<R>(
+        &self,
+        key: &Key,
+        purpose: Purpose,
+        merchant: &str,
+        work: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        match &*key.latest.load() {
+            Some(latest) if latest.is_of(merchant) => latest.key.with(work),
+            _ => self.make_latest(key, purpose, merchant)?.with(work),
         }
     }
 
-    /// The fingerprint key of a merchant, its pads hashed; from now on it is the latest.
+    /// The working key of a merchant, of a fingerprint key its pads hashed; from now on it is the latest.
     #[cold]
-    fn fingerprint_key(&self, index: &Key, merchant: &str) -> Result<Arc<KeySlot>> {
-        let prepared = self.working_key(index, Purpose::Fingerprint, merchant)?;
-        let latest = Latest { merchant: merchant.into(), prepared: Arc::clone(&prepared) };
-        index.latest.store(Some(Arc::new(latest)));
-        Ok(prepared)
+    fn make_latest(&self, key: &Key, purpose: Purpose, merchant: &str) -> Result<Arc<KeySlot>> {
+        let made = self.working_key(key, purpose, merchant)?;
+        key.latest.store(Some(Arc::new(Latest { merchant: merchant.into(), key: Arc::clone(&made) })));
+        Ok(made)
     }
 
     /// A MAC over what stands beside the keys, under the active epoch.

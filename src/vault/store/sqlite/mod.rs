@@ -109,11 +109,11 @@ impl Store for SqliteStore {
             return self.with_writer(|connection| work(&SqliteRows(connection)));
         }
         let idle = lock(&self.readers).pop();
-        let opened = match idle {
+        let mut opened = match idle {
             Some(opened) => opened,
             None => self.place.open(self.busy_timeout, None)?,
         };
-        opened.still_there(&self.place)?;
+        opened.was_there_lately(&self.place)?;
         let outcome = work(&SqliteRows(&opened.connection));
         let mut readers = lock(&self.readers);
         if readers.len() < READERS {

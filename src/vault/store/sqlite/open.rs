@@ -17,6 +17,9 @@ const APPLICATION_ID: i32 = 0x7061_6e73;
 /// Prepared statements that a connection keeps: all there are.
 const STATEMENTS: usize = 96;
 
+/// How long a reader does without looking for the file.
+const LATELY: Duration = Duration::from_millis(1);
+
 /// Where a database is.
 pub enum Place {
     /// In a file.
@@ -30,6 +33,8 @@ pub struct Opened {
     /// The connection.
     pub connection: Connection,
     mark: Option<Mark>,
+    /// When the file was last seen at its place.
+    seen: Instant,
 }
 
 impl Opened {
@@ -39,6 +44,17 @@ impl Opened {
             (Place::File(path), Some(mark)) => mark.still_at(path),
             _ => Ok(()),
         }
+    }
+
+    /// [`Opened::still_there`] for those who read, who do not ask again within a millisecond: to look for the file takes
+    /// a sixth of a look-up. What is read so soon after the file went could as well have been read just before.
+    pub fn was_there_lately(&mut self, place: &Place) -> Result<()> {
+        let now = Instant::now();
+        if now.duration_since(self.seen) >= LATELY {
+            self.still_there(place)?;
+            self.seen = now;
+        }
+        Ok(())
     }
 }
 
@@ -79,7 +95,7 @@ impl Place {
         let connection = connection.map_err(failed)?;
         connection.busy_timeout(busy_timeout).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Opened { connection, mark })
+        Ok(Opened { connection, mark, seen: Instant::now() })
     }
 
     fn set_up(&self, connection: &Connection, busy_timeout: Duration) -> Result<()> {
