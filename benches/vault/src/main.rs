@@ -1,5 +1,6 @@
 //! What the vault costs beside raw inserts and selects of the same rows: `cargo run --release -- [sqlite|postgres]`,
-//! and `-- scale 5000000` for a large vault. `+word` picks the lines with that word.
+//! and `-- scale 5000000 [FOLDER]` for a large vault,
+//! which is kept in the folder for the next run. `+word` picks the lines with that word.
 //!
 //! Both sides of a line work in one run, by turns, on tables that the library has made, with its settings. The raw side
 //! has its rows ready and its statements prepared; what it writes is as long and as random as what the
@@ -28,7 +29,8 @@ fn main() {
     refuse_memory(folder.path());
     if let Some(at) = wanted.iter().position(|word| word == "scale") {
         let size = wanted.get(at + 1).and_then(|size| size.parse().ok()).expect("scale ROWS");
-        return scale::run(folder.path(), size);
+        let kept = wanted.get(at + 2).filter(|word| !word.starts_with('+'));
+        return scale::run(kept.map_or(folder.path(), |kept| Path::new(kept)), size);
     }
     measure::heading();
     if wants("sqlite") {
