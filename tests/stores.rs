@@ -3,11 +3,12 @@
 mod support;
 
 use panseal::card::{Card, CardInput, Expiry, Pan, Separators, check};
-use panseal::error::{Code, Param, Result};
+use panseal::error::{Code, Error, Param, Result};
 use panseal::keys::Root;
 use panseal::scheme::Scheme;
 use panseal::vault::{
-    AuditQuery, Change, Instrument, ListQuery, OpenOptions, Operation, Reuse, TokenizeOptions, Vault,
+    AuditQuery, BEARER_KEY_LEN, Change, Claimed, Grant, Instrument, ListQuery, OpenOptions, Operation, Reuse,
+    TokenizeOptions, Vault,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -93,6 +94,14 @@ fn digits(vault: &Vault, token: &[u8]) -> String {
     String::from_utf8(pan.digits().to_vec()).unwrap()
 }
 
+const GRANT: Grant<'static> = Grant { dialect: "sumup", subject: "user-1", scopes: "a b", expires_at: 0 };
+
+/// A claim whose id stands in the extra bytes.
+fn claim(vault: &Vault, token: &[u8], owner: &str, id: &str) -> Result<Claimed> {
+    let id_in = |extra: &[u8]| extra.strip_prefix(b"id:").map(|id| String::from_utf8(id.into()).unwrap());
+    vault.claim(token, owner, id, &id_in, &|_| Ok(format!("id:{id}").into()))
+}
+
 type Promise = (&'static str, fn(&Place));
 
 const PROMISES: &[Promise] = &[
@@ -114,6 +123,7 @@ const PROMISES: &[Promise] = &[
     ("a surrogate needs a check digit", a_surrogate_needs_a_check_digit),
     ("a card is found by its number", a_card_is_found_by_its_number),
     ("metadata comes back and holds no card number", metadata_comes_back_and_holds_no_card_number),
+    ("no card number is kept in the clear", no_card_number_is_kept_in_the_clear),
     ("customers are kept", customers_are_kept),
     ("a customer has no more tokens than allowed", a_customer_has_no_more_tokens_than_allowed),
     ("the audit trail tells what was done", the_audit_trail_tells_what_was_done),
@@ -495,6 +505,40 @@ fn metadata_comes_back_and_holds_no_card_number(place: &Place) {
     let extra = vec![0; 4097];
     let options = TokenizeOptions { extra: &extra, ..TokenizeOptions::default() };
     assert_eq!(code(vault.tokenize(&card(AMEX), &options)), Code::Limit);
+}
+
+/// As a customer, a key, an actor, a reason: refused, and nothing of it is there.
+fn no_card_number_is_kept_in_the_clear(place: &Place) {
+    let vault = place.open();
+    let made = make(&vault, VISA, &TokenizeOptions::of("c-1"));
+    let before = (vault.status().unwrap().instruments, vault.audit(&AuditQuery::default()).unwrap().len());
+    for number in [VISA, AMEX, "4242-4242-4242-4242", "card 4242 4242 4242 4242"] {
+        let refused = |what: &str, error: Option<Error>| {
+            let error = error.unwrap_or_else(|| panic!("{what} was taken"));
+            let violation = error.violations().iter().next().expect("a violation");
+            assert_eq!((error.code(), violation.code), (Code::Card, Code::Charset), "{what}");
+        };
+        refused("a customer", vault.tokenize(&card(AMEX), &TokenizeOptions::of(number)).err());
+        let keyed = TokenizeOptions { idempotency_key: number, ..TokenizeOptions::default() };
+        refused("a key", vault.tokenize(&card(AMEX), &keyed).err());
+        let change = Change { customer: Some(number), ..Change::default() };
+        refused("another customer", vault.update(text(&made), &change).err());
+        refused("an actor", vault.detokenize(text(&made), number, "refund", 19).err());
+        refused("a reason", vault.detokenize(text(&made), "", number, 19).err());
+        refused("a reason", vault.detokenize(text(&made), "", &format!("x{AMEX}x"), 19).err());
+        refused("a handle's actor", place.open_with(|options| OpenOptions { actor: VISA, ..options }).err());
+        refused("a customer's id", vault.create_customer(number, "", "{}").err());
+        refused("a reference", vault.create_customer("c-1", number, "{}").err());
+        refused("an owner", claim(&vault, text(&made), number, "i-1").err());
+        refused("a subject", vault.grant(&Grant { subject: number, ..GRANT }).err());
+        refused("a credential", vault.grant_signing(&GRANT, number, b"key").err());
+    }
+    let after = (vault.status().unwrap().instruments, vault.audit(&AuditQuery::default()).unwrap().len());
+    assert_eq!(after, before, "what was refused left a trace");
+    for id in ["4242424242424241", "4242424242424242a4f1c0de77aa01e2"] {
+        let options = TokenizeOptions { idempotency_key: id, ..TokenizeOptions::of(id) };
+        assert!(vault.tokenize(&card(AMEX), &options).is_ok(), "{id} is no card number");
+    }
 }
 
 fn customers_are_kept(place: &Place) {

@@ -1,11 +1,11 @@
 //! What happens to a stored card later: changed, taken out of use, read, removed.
 
 use super::instrument::Instrument;
-use super::metadata::check_metadata;
+use super::metadata::{check_metadata, check_note};
 use super::read::Opened;
 use super::seal::{NAME_MAX, NOTE_MAX, Name, Sealer};
 use super::store::{Fingerprint, Listing, Rows, again};
-use super::{REASON_MAX, Vault, check_id, check_text, check_time};
+use super::{REASON_MAX, Vault, check_kept, check_text, check_time};
 use crate::card::{Expiry, Pan, check_name};
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::keys::Keyring;
@@ -50,7 +50,7 @@ pub struct Purged {
 impl Change<'_> {
     /// `Argument`, `Card` and `Limit` for what no instrument can be changed to.
     fn check(&self) -> Result<()> {
-        check_id(self.customer.unwrap_or(""))?;
+        check_kept(self.customer.unwrap_or(""))?;
         check_metadata(self.metadata.unwrap_or(""))?;
         if self.extra.is_some_and(|extra| extra.len() > NOTE_MAX) {
             return Err(Code::Limit.into());
@@ -90,13 +90,14 @@ impl Vault {
     ///
     /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer`, and no line in the audit
     /// trail, where the number has more. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
-    /// is empty or too long, `Token`, `Inactive` where the token was deactivated.
+    /// is empty or too long, `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was deactivated.
     pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
         if self.no_reveal {
             return Err(Code::Irreversible.into());
         }
-        check_id(actor)?;
+        check_kept(actor)?;
         check_text(reason, REASON_MAX)?;
+        check_note(reason)?;
         if reason.is_empty() {
             return Err(Code::Argument.into());
         }
@@ -124,8 +125,8 @@ impl Vault {
 
     /// Changes an instrument and gives it as it is then.
     ///
-    /// `Token`; `Argument` for a customer or time that is not of its form; `Card` for a name or metadata that is
-    /// refused; `Limit` for too long an extra.
+    /// `Token`; `Argument` for a customer or time that is not of its form; `Card` for a name, customer or metadata
+    /// that is refused; `Limit` for too long an extra.
     pub fn update(&self, token: &[u8], change: &Change) -> Result<Instrument> {
         change.check()?;
         self.alter(token, "update", |opened| change.apply(opened).map(|()| true))

@@ -6,7 +6,7 @@
 
 use super::seal::{KEY_ROOM, Sealer};
 use super::store::{CredentialRow, Rows, again};
-use super::{ID_MAX, Vault, check_id, check_text, seal::epoch_of};
+use super::{ID_MAX, Vault, check_id, check_kept, check_text, seal::epoch_of};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::secret::SecretText;
@@ -126,7 +126,7 @@ impl BearerKey {
 impl Vault {
     /// Makes a bearer key for this handle's merchant.
     ///
-    /// `Argument` where dialect, subject or scopes are not of their form.
+    /// `Argument` where dialect, subject or scopes are not of their form, `Card` where the subject holds a card number.
     pub fn grant(&self, grant: &Grant) -> Result<BearerKey> {
         let key = BearerKey::draw()?;
         self.add_credential(grant, key.id(), |room| {
@@ -138,7 +138,8 @@ impl Vault {
     /// Registers a signing key of up to [`SIGNING_KEY_MAX`] bytes for this handle's merchant. `id` is what the caller
     /// presents beside a signature: 1 to 64 bytes.
     ///
-    /// `Argument` for an id or key that is not of its form; `Conflict` where the vault has a credential of that id.
+    /// `Argument` for an id or key that is not of its form; `Card` for an id or subject that holds a card number, for both
+    /// are kept in the clear; `Conflict` where the vault has a credential of that id.
     pub fn grant_signing(&self, grant: &Grant, id: &str, key: &[u8]) -> Result<()> {
         if key.is_empty() || key.len() > SIGNING_KEY_MAX || id.starts_with(PREFIX) {
             return Err(Code::Argument.into());
@@ -152,9 +153,9 @@ impl Vault {
         id: &str,
         fill: impl Fn(&mut SecretText<KEY_ROOM>) -> bool,
     ) -> Result<()> {
-        check_id(id)?;
+        check_kept(id)?;
         check_id(grant.dialect)?;
-        check_id(grant.subject)?;
+        check_kept(grant.subject)?;
         check_text(grant.scopes, SCOPES_MAX)?;
         if id.is_empty() || grant.dialect.is_empty() {
             return Err(Code::Argument.into());

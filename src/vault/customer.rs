@@ -2,9 +2,8 @@
 
 use super::seal::{NOTE_MAX, Sealer};
 use super::store::{CustomerRow, again};
-use super::{LIST_MAX, Vault, check_id};
-use crate::card::holds_card_number;
-use crate::error::{Code, Error, Param, Result, Violations};
+use super::{LIST_MAX, Vault, check_id, check_kept, metadata::check_note};
+use crate::error::{Code, Result};
 use crate::keys::Keyring;
 
 /// A customer of one merchant. What is known of it is about a person: not for logs.
@@ -26,9 +25,10 @@ pub struct Customer {
 
 impl Vault {
     /// A new customer. `Argument` for an id or reference that is not of its form, `Conflict` where the merchant has one
-    /// of that id or reference, `Limit` for data longer than 4096 bytes, `Card` where a card number is in it.
+    /// of that id or reference, `Limit` for data longer than 4096 bytes, `Card` where a card number is in one of them.
     pub fn create_customer(&self, id: &str, reference: &str, data: &str) -> Result<Customer> {
-        check_id(reference)?;
+        check_kept(id)?;
+        check_kept(reference)?;
         check_data(data)?;
         self.ask_about(id)?;
         self.work(|keyring, now| {
@@ -180,10 +180,5 @@ fn check_data(data: &str) -> Result<()> {
     if data.len() > NOTE_MAX {
         return Err(Code::Limit.into());
     }
-    if holds_card_number(data.as_bytes()) {
-        let mut violations = Violations::default();
-        violations.add(Param::Metadata, Code::Charset);
-        return Err(Error::from(violations));
-    }
-    Ok(())
+    check_note(data)
 }

@@ -1,6 +1,7 @@
-//! Metadata: what a merchant may note beside a card. A small JSON object (RFC 8259), and never a card number.
+//! Metadata: what a merchant may note beside a card. A small JSON object (RFC 8259), and never a card number; nor is one
+//! in any other text that is kept in the clear.
 
-use crate::card::holds_card_number;
+use crate::card::{Pan, holds_card_number, scan};
 use crate::error::{Code, Error, Param, Result, Violations};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
@@ -32,6 +33,21 @@ pub fn check_metadata(json: &str) -> Result<()> {
         Found { is_object: false, .. } => Err(refused(Code::Malformed)),
         _ => parsed.map_err(|_| refused(Code::Malformed)),
     }
+}
+
+/// Refuses a text about a card or a person that holds a card number or track data, as metadata is refused.
+pub fn check_note(text: &str) -> Result<()> {
+    if holds_card_number(text.as_bytes()) { Err(refused(Code::Charset)) } else { Ok(()) }
+}
+
+/// [`check_note`] for ids and keys, which machines make too: as [`scan()`] finds them, for which digits in the middle of
+/// a hash or a token are no card number.
+pub fn refuse_card_number(id: &str) -> Result<()> {
+    let digits = id.bytes().filter(u8::is_ascii_digit).count();
+    if digits >= Pan::MIN_LEN && scan(id.as_bytes()).next().is_some() {
+        return Err(refused(Code::Charset));
+    }
+    Ok(())
 }
 
 fn refused(code: Code) -> Error {
@@ -168,6 +184,26 @@ mod tests {
             assert_eq!(code(json), Some(Code::Charset), "{json}");
         }
         assert_eq!(code(r#"{"order":"4242424242424241","phone":"+385911234567"}"#), None);
+    }
+
+    #[test]
+    fn no_card_number_is_an_id_and_what_machines_make_is_none() {
+        for id in ["4242424242424242", "4242-4242-4242-4242", "card 4242 4242 4242 4242", "u:378282246310005"]
+        {
+            let refused = refuse_card_number(id).unwrap_err();
+            assert_eq!((refused.code(), refused.violations().len()), (Code::Card, 1), "{id}");
+            assert!(check_note(id).is_err(), "{id}");
+        }
+        for id in [
+            "",
+            "c-1",
+            "4242424242424241",
+            "2026-11-21T11:24:18.123456Z",
+            "4242424242424242a4f1c0de77aa01e2",
+            "3f2504e0-4f89-41d3-9a0c-424242424242",
+        ] {
+            assert_eq!(refuse_card_number(id).err(), None, "{id}");
+        }
     }
 
     #[test]

@@ -126,12 +126,12 @@ impl Vault {
     /// file is made.
     ///
     /// `Argument` for a URL, merchant or actor that is not of its form, or a token scheme of the
-    /// [`Tokenizer`](crate::tokenizer::Tokenizer); `RootKey`; `NotAVault` where none is or
-    /// the file is something else, which is then left as it is; `SchemaNewer`; `Tampered` for a vault older than
-    /// `min_generation`; `Store` and `Busy`.
+    /// [`Tokenizer`](crate::tokenizer::Tokenizer); `Card` for an actor that holds a card number; `RootKey`; `NotAVault`
+    /// where none is or the file is something else, which is then left as it is; `SchemaNewer`; `Tampered` for a vault
+    /// older than `min_generation`; `Store` and `Busy`.
     pub fn open(options: &OpenOptions) -> Result<Vault> {
         check_id(options.merchant)?;
-        check_id(options.actor)?;
+        check_kept(options.actor)?;
         check_scheme(options.scheme)?;
         let root = options.root.clone();
         root.fetch()?;
@@ -452,6 +452,12 @@ fn check_scheme(scheme: Scheme) -> Result<()> {
 
 fn check_id(id: &str) -> Result<()> {
     check_text(id, ID_MAX)
+}
+
+/// An id or a key that is to be kept: see [`metadata::refuse_card_number`].
+fn check_kept(id: &str) -> Result<()> {
+    check_id(id)?;
+    metadata::refuse_card_number(id)
 }
 
 /// Until when something is kept: 0, or a time since 1970.

@@ -5,7 +5,7 @@ use super::instrument::{Details, Instrument};
 use super::read::Opened;
 use super::seal::{NOTE_MAX, Sealer};
 use super::store::{Rows, again};
-use super::{Vault, check_id};
+use super::{Vault, check_kept};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::scheme::Token;
@@ -25,9 +25,10 @@ pub enum Claimed {
 
 impl Vault {
     /// Notes that something was seen, for 24 hours at least; says whether it was the first time. Of callers at the same
-    /// time one is told so. `name` has up to 64 bytes. `Argument` for one that is not of its form.
+    /// time one is told so. `name` has up to 64 bytes. `Argument` for one that is not of its form, `Card` for one that holds a
+    /// card number.
     pub fn is_first(&self, name: &str) -> Result<bool> {
-        check_id(name)?;
+        check_kept(name)?;
         self.work(|_, now| {
             let mut first = false;
             self.shared.store.write(&mut |rows| {
@@ -44,8 +45,8 @@ impl Vault {
     /// the caller's, so several kinds of claim can stand side by side. An active instrument of the same owner, card and
     /// expiry that has such an id is given back instead.
     ///
-    /// `Token` for a token that is unknown or has another customer: deliberately one answer. `Inactive`; `Conflict`
-    /// where another claim has the id; `Limit` where the extra grows longer than 4096 bytes.
+    /// `Token` for a token that is unknown or has another customer: deliberately one answer. `Inactive`; `Card` where
+    /// `owner` or `id` holds a card number; `Conflict` where another claim has the id; `Limit` where the extra grows longer than 4096 bytes.
     pub fn claim(
         &self,
         token: &[u8],
@@ -54,8 +55,8 @@ impl Vault {
         id_in: &dyn Fn(&[u8]) -> Option<String>,
         mark: &dyn Fn(&[u8]) -> Result<Vec<u8>>,
     ) -> Result<Claimed> {
-        check_id(owner)?;
-        check_id(id)?;
+        check_kept(owner)?;
+        check_kept(id)?;
         if owner.is_empty() || id.is_empty() {
             return Err(Code::Argument.into());
         }

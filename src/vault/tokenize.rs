@@ -12,7 +12,7 @@ use super::store::{
     AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey, again,
     new_id,
 };
-use super::{Vault, check_fence, check_id, check_scheme, check_time, metadata::check_metadata};
+use super::{Vault, check_fence, check_kept, check_scheme, check_time, metadata::check_metadata};
 use crate::card::{self, Card, LuhnRule, Network, Pan};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
@@ -77,7 +77,7 @@ impl Vault {
     ///
     /// `Argument` for a customer or idempotency key that is not of its form, a token scheme that is no vault's, a time
     /// before 1970, a `customer_limit` without such a customer, or a name longer than 111 bytes; `Card`
-    /// for metadata that is refused; `Domain` and `Network` where a surrogate cannot be made of the number, `Exhausted`
+    /// for metadata that is refused, and a customer or idempotency key that holds a card number; `Domain` and `Network` where a surrogate cannot be made of the number, `Exhausted`
     /// where all are issued; `Conflict` where the idempotency key was used with another card; `Limit` where the
     /// customer has too many tokens; `Store`, `Busy`.
     pub fn tokenize(&self, card: &Card, options: &TokenizeOptions) -> Result<Instrument> {
@@ -157,8 +157,8 @@ impl Draft {
     ) -> Result<Draft> {
         let scheme = options.scheme.unwrap_or(vault.scheme);
         check_scheme(scheme)?;
-        check_id(options.customer)?;
-        check_id(options.idempotency_key)?;
+        check_kept(options.customer)?;
+        check_kept(options.idempotency_key)?;
         check_metadata(options.metadata)?;
         check_time(options.keep_until)?;
         if options.extra.len() > NOTE_MAX {
