@@ -110,6 +110,7 @@ const PROMISES: &[Promise] = &[
     ("a vault opened again has what was stored", a_vault_opened_again_has_what_was_stored),
     ("the same card is stored once", the_same_card_is_stored_once),
     ("reuse gives the newest active token of before", reuse_gives_the_newest_active_token_of_before),
+    ("the newest token is the one that was made last", the_newest_token_is_the_one_made_last),
     ("reuse takes over a later expiry and a name", reuse_takes_over_a_later_expiry_and_a_name),
     ("an idempotency key gives the first result", an_idempotency_key_gives_the_first_result),
     ("many cards have an outcome each", many_cards_have_an_outcome_each),
@@ -261,6 +262,29 @@ fn reuse_gives_the_newest_active_token_of_before(place: &Place) {
     let uuid = make(&vault, VISA, &TokenizeOptions { scheme, ..of("c-2", Reuse::Merchant) });
     assert!(!uuid.reused, "one of another token scheme is not reused");
     assert_eq!(code(vault.tokenize(&card(VISA), &of("", Reuse::Customer))), Code::Argument);
+}
+
+/// Within a second too.
+fn the_newest_token_is_the_one_made_last(place: &Place) {
+    let vault = place.open();
+    let (visa, fresh) = (card(VISA), TokenizeOptions::default());
+    let reuse = TokenizeOptions { reuse: Reuse::Merchant, ..fresh };
+    let mut made = Vec::new();
+    for _ in 0..6 {
+        let outcomes = vault.tokenize_many(&[(&visa, fresh); 3]).unwrap();
+        made.extend(outcomes.into_iter().map(|outcome| outcome.unwrap().token));
+        made.push(make(&vault, VISA, &fresh).token);
+        assert_eq!(Some(&make(&vault, VISA, &reuse).token), made.last());
+    }
+    let found: Vec<_> = vault.find(&pan(VISA)).unwrap().iter().map(|found| found.token).collect();
+    made.reverse();
+    assert_eq!(found, made);
+    let outcomes = vault.tokenize_many(&[(&visa, fresh), (&visa, fresh), (&visa, reuse)]).unwrap();
+    assert_eq!(outcomes[2].as_ref().unwrap().token, outcomes[1].as_ref().unwrap().token);
+    let now = panseal::vault::now();
+    assert!(
+        vault.find(&pan(VISA)).unwrap().iter().all(|found| (now - 100..=now).contains(&found.created_at))
+    );
 }
 
 fn reuse_takes_over_a_later_expiry_and_a_name(place: &Place) {

@@ -1,7 +1,7 @@
 //! A stored card as it may be shown, and what else is known of it.
 
 use super::seal::{self, Contents};
-use super::store::{CardRow, InstrumentRow};
+use super::store::{CardRow, InstrumentRow, in_seconds};
 use crate::card::{self, Expiry, Mask, Network, Pan};
 use crate::error::{Code, Error, Result};
 use crate::scheme::Token;
@@ -53,7 +53,7 @@ impl Instrument {
             active: row.active,
             reused: false,
             epoch: seal::epoch_of(&card.sealed)?,
-            created_at: row.created_at,
+            created_at: in_seconds(row.created_at),
             keep_until: row.keep_until,
         })
     }

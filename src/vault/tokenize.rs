@@ -10,7 +10,7 @@ use super::instrument::Instrument;
 use super::seal::{Contents, NOTE_MAX, Name, Sealer};
 use super::store::{
     AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey, again,
-    new_id,
+    fine_time, new_id,
 };
 use super::{Vault, check_fence, check_kept, check_scheme, check_time, metadata::check_metadata};
 use crate::card::{self, Card, LuhnRule, Network, Pan};
@@ -48,7 +48,8 @@ pub struct TokenizeOptions<'a> {
     pub scheme: Option<Scheme>,
     /// The customer, up to 64 bytes, or empty.
     pub customer: &'a str,
-    /// Whether the newest active token of the same card and token scheme is given back instead of a new one. A later
+    /// Whether the newest active token of the same card and token scheme, the one made last, is given back instead of a
+    /// new one. A later
     /// expiry, and a name that is given with an expiry that is not earlier, take the place of its own.
     pub reuse: Reuse,
     /// A name for this call, up to 64 bytes, or empty: whoever repeats it within 24 hours gets the first result.
@@ -185,17 +186,19 @@ impl Draft {
             extra: options.extra.into(),
             ..Contents::of_name(card.name().unwrap_or(""))?
         };
+        let mut line = vault.line_with(now, "tokenize", "", random)?;
         let mut instrument = InstrumentRow {
             token: scheme.draw(pan, random)?,
             card: row.id,
             customer: options.customer.into(),
             expiry: card.expiry().map_or(0, |date| i32::from(date.year()) * 100 + i32::from(date.month())),
             active: true,
-            created_at: now,
+            created_at: fine_time(&line.id),
             keep_until: options.keep_until,
             sealed: Vec::new(),
         };
         sealer.seal_instrument(epoch, &mut instrument, &contents, random)?;
+        line.token = instrument.token.as_str().into();
         let print = |generation| {
             let print = keyring.fingerprint_under(generation, &vault.merchant, pan)?;
             Ok(Print { generation, print })
@@ -210,7 +213,7 @@ impl Draft {
             customer_limit: options.customer_limit,
             prints: keyring.index_generations().map(print).collect::<Result<_>>()?,
             card: row,
-            line: vault.line_with(now, "tokenize", instrument.token.as_str(), random)?,
+            line,
             instrument,
         })
     }

@@ -214,7 +214,7 @@ pub struct InstrumentRow {
     pub expiry: i32,
     /// Whether the token may be used.
     pub active: bool,
-    /// Seconds since 1970 UTC.
+    /// When it was made, as [`fine_time`] says it: the newest of a card is the one that was made last.
     pub created_at: i64,
     /// Seconds since 1970 UTC, or 0: for ever.
     pub keep_until: i64,
@@ -366,6 +366,19 @@ pub fn in_doubt() -> Error {
 /// Whether an error leaves open what became of the transaction.
 pub fn is_in_doubt(error: &Error) -> bool {
     error.code() == Code::Store && error.system_code() == IN_DOUBT
+}
+
+/// A second in the units of [`fine_time`].
+const SECOND: i64 = 1000 << 16;
+
+/// When an id was made, in 2^-16 milliseconds since 1970.
+pub fn fine_time(id: &Id) -> i64 {
+    id.first_chunk().map_or(0, |time| i64::from_be_bytes(*time))
+}
+
+/// The seconds since 1970 of a [`fine_time`]; older versions kept instruments with seconds, which are far less.
+pub fn in_seconds(time: i64) -> i64 {
+    if time < 1000 * SECOND { time } else { time / SECOND }
 }
 
 /// A new id: eight bytes of the time, in 2^-16 milliseconds since 1970, then eight random ones. Ids that a process makes
