@@ -543,6 +543,27 @@ fn a_rewrap_that_is_killed_is_finished_by_the_next() {
     is_kept(&vault, &lines);
 }
 
+/// A key that is taken means that another writer was faster; what else a table refuses no other attempt mends.
+#[test]
+fn a_row_that_the_table_refuses_is_an_error_at_once() {
+    if !present("PostgreSQL: a row that is refused") {
+        return;
+    }
+    let server = server("read committed");
+    let place = Place::at(|_| server.url());
+    let patience = Duration::from_secs(20);
+    let vault =
+        place.open_with(|options| OpenOptions { create: true, busy_timeout: patience, ..options }).unwrap();
+    server.sql("alter table panseal.card add constraint none check (last4 = '') not valid");
+    let begun = Instant::now();
+    let refused = vault.tokenize(&card(&number(0)), &TokenizeOptions::default()).unwrap_err();
+    let check_violation = i32::from_str_radix("23514", 36).unwrap();
+    assert_eq!(refused, Error::system(Code::Store, check_violation));
+    assert!(begun.elapsed() < patience / 2, "{:?}", begun.elapsed());
+    server.sql("alter table panseal.card drop constraint none");
+    assert!(vault.tokenize(&card(&number(0)), &TokenizeOptions::default()).is_ok());
+}
+
 /// What the vault cannot mend is said, with a code, and soon.
 #[test]
 fn a_server_that_stays_away_is_an_error_and_the_handle_goes_on_when_it_is_back() {

@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const VISA: &str = "4242424242424242";
 const AMEX: &str = "378282246310005";
@@ -394,6 +394,25 @@ fn a_file_that_can_only_be_read_is_refused_and_left_as_it_is() {
     }
     assert!(fs::read(place.db()).unwrap() == before, "the file was changed");
     is_kept(&place.open(), &lines);
+}
+
+/// A key that is taken means that another writer was faster; what else a table refuses no other attempt mends.
+#[test]
+fn a_row_that_the_table_refuses_is_an_error_at_once() {
+    let place = Place::sqlite();
+    let patience = Duration::from_secs(20);
+    let vault =
+        place.open_with(|options| OpenOptions { create: true, busy_timeout: patience, ..options }).unwrap();
+    place
+        .sql()
+        .execute_batch("create trigger no before insert on card begin select raise(abort, 'no'); end")
+        .unwrap();
+    let begun = Instant::now();
+    let refused = vault.tokenize(&card(VISA), &TokenizeOptions::default()).unwrap_err();
+    assert_eq!(refused, Error::system(Code::Store, rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER));
+    assert!(begun.elapsed() < patience / 2, "{:?}", begun.elapsed());
+    place.sql().execute_batch("drop trigger no").unwrap();
+    assert!(vault.tokenize(&card(VISA), &TokenizeOptions::default()).is_ok());
 }
 
 /// Moves the database with what lies beside it.
