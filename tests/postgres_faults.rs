@@ -7,7 +7,7 @@ mod promised;
 mod support;
 
 use panseal::error::{Code, Error, Result};
-use panseal::vault::{Customer, Instrument, OpenOptions, Reuse, TokenizeOptions, Vault};
+use panseal::vault::{Customer, Grant, Instrument, OpenOptions, Reuse, TokenizeOptions, Vault};
 use promised::{Book, Place, card, code, digits, is_kept, number, random, task};
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -304,7 +304,15 @@ fn a_connection_cut_before_during_and_after_commit_leaves_every_verb_done_once()
             once("rotate", &mut || vault.rotate().map(|made| assert_eq!(made, epoch + 1)));
             once("rewrap", &mut || vault.rewrap(&mut |_, _| true).map(drop));
             once("destroy", &mut || vault.destroy(epoch));
+            let grant = Grant { dialect: "sumup", ..Grant::default() };
+            let key = format!("caller-{round}");
+            once("grant", &mut || vault.grant_signing(&grant, &key, b"key"));
+            once("revoke", &mut || vault.revoke(&key));
             once("delete", &mut || vault.delete(token.as_bytes()));
+            let name = format!("seen-{round}");
+            wire.cut_next(cut);
+            assert!(vault.is_first(&name).unwrap(), "its own note was taken for another's, cut {cut:?}");
+            assert!(wire.was_cut() && !vault.is_first(&name).unwrap());
             assert_eq!(count(&server, "select count(*) from instrument"), 0);
             is_whole(&server);
         }

@@ -5,10 +5,9 @@
 //! the clear beside them: a row that was pointed at another merchant, or given more scopes, does not open.
 
 use super::seal::{KEY_ROOM, Sealer};
-use super::store::{CredentialRow, Rows, again};
-use super::{ID_MAX, Vault, check_id, check_kept, check_text, seal::epoch_of};
-use crate::error::{Code, Error, Result};
-use crate::keys::Keyring;
+use super::store::{CredentialRow, again};
+use super::{ID_MAX, LIST_MAX, Vault, check_id, check_kept, check_text};
+use crate::error::{Code, Result};
 use crate::secret::SecretText;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -25,9 +24,6 @@ pub const BEARER_KEY_LEN: usize = PREFIX.len() + 2 * ID_BYTES + 1 + 2 * SECRET_B
 const PREFIX: &str = "psk_";
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 24;
-/// The most credentials of one [`Vault::credentials`].
-const LIST_MAX: usize = 1000;
-const BATCH: usize = 256;
 
 /// What is sealed over a credential begins with one of these.
 const IS_BEARER: u8 = 1;
@@ -277,41 +273,5 @@ impl Vault {
             let secret = Sealer::new(keyring, &row.merchant).open_credential(&row)?;
             Ok(Some((Credential::of(&row), work(secret.as_bytes()))))
         })
-    }
-
-    /// Seals all credentials that are not under the active epoch; gives how many.
-    pub(super) fn rewrap_credentials(&self) -> Result<u64> {
-        let (mut after, mut sealed) = (String::new(), 0);
-        loop {
-            let (count, last) = self.work(|keyring, _| self.rewrap_page_of_credentials(keyring, &after))?;
-            sealed += count;
-            match last {
-                Some(last) => after = last,
-                None => return Ok(sealed),
-            }
-        }
-    }
-
-    fn rewrap_page_of_credentials(&self, keyring: &Keyring, after: &str) -> Result<(u64, Option<String>)> {
-        let epoch = keyring.active_epoch()?;
-        let (mut sealed, mut last) = (0, None);
-        self.write_again(&mut |rows: &dyn Rows| {
-            super::check_fence(rows, keyring)?;
-            let page = rows.all_credentials(after, BATCH)?;
-            last = page.last().filter(|_| page.len() == BATCH).map(|row| row.id.clone());
-            sealed = 0;
-            for mut row in page {
-                if epoch_of(&row.sealed)? != epoch {
-                    let merchant = row.merchant.clone();
-                    let sealer = Sealer::new(keyring, &merchant);
-                    let secret = sealer.open_credential(&row)?;
-                    let was = std::mem::take(&mut row.sealed);
-                    sealer.seal_credential(epoch, &mut row, &secret)?;
-                    sealed += u64::from(rows.update_credential(&row, &was)?);
-                }
-            }
-            Ok::<(), Error>(())
-        })?;
-        Ok((sealed, last))
     }
 }

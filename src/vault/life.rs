@@ -7,7 +7,7 @@
 
 use super::Vault;
 use super::seal::{Sealer, epoch_of};
-use super::store::{CardRow, CustomerRow, Fence, Id, InstrumentRow, Print, Rows};
+use super::store::{CardRow, CredentialRow, CustomerRow, Fence, Id, InstrumentRow, Print, Rows, Tally};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, KeyState, Keyring, Root, WrappedKey, epochs};
 use crate::secret::Random;
@@ -43,7 +43,7 @@ impl Vault {
         let total = self.rows_in_all()?;
         let mut sealed = 0;
         let mut done = 0;
-        for table in [Table::Cards, Table::Instruments, Table::Customers] {
+        for table in Table::ALL {
             let mut after = Position::default();
             loop {
                 let page = self.rewrap_page(table, &after)?;
@@ -58,7 +58,6 @@ impl Vault {
                 }
             }
         }
-        sealed += self.rewrap_credentials()?;
         self.note("rewrap")?;
         Ok(sealed)
     }
@@ -189,7 +188,7 @@ impl Vault {
     fn rows_in_all(&self) -> Result<u64> {
         let mut total = 0;
         self.read(&mut |rows| {
-            total = rows.tally()?.iter().map(|tally| tally.cards + tally.instruments + tally.customers).sum();
+            total = rows.tally()?.iter().map(Tally::rows).sum();
             Ok(())
         })?;
         Ok(total)
@@ -290,6 +289,11 @@ enum Table {
     Cards,
     Instruments,
     Customers,
+    Credentials,
+}
+
+impl Table {
+    const ALL: [Table; 4] = [Table::Cards, Table::Instruments, Table::Customers, Table::Credentials];
 }
 
 /// Behind which row a page begins.
@@ -313,6 +317,7 @@ struct Sealed {
     cards: Vec<(String, CardRow)>,
     instruments: Vec<(String, InstrumentRow)>,
     customers: Vec<(String, CustomerRow)>,
+    credentials: Vec<CredentialRow>,
 }
 
 /// A row sealed anew, and what was sealed before.
@@ -320,6 +325,7 @@ enum Resealed {
     Card(CardRow, Vec<u8>),
     Instrument(String, InstrumentRow, Vec<u8>),
     Customer(String, CustomerRow, Vec<u8>),
+    Credential(CredentialRow, Vec<u8>),
 }
 
 impl Sealed {
@@ -330,12 +336,13 @@ impl Sealed {
             Table::Cards => page.cards = rows.all_cards(&after.card, BATCH)?,
             Table::Instruments => page.instruments = rows.all_instruments(key, BATCH)?,
             Table::Customers => page.customers = rows.all_customers(key, BATCH)?,
+            Table::Credentials => page.credentials = rows.all_credentials(key.1, BATCH)?,
         }
         Ok(page)
     }
 
     fn len(&self) -> usize {
-        self.cards.len() + self.instruments.len() + self.customers.len()
+        self.cards.len() + self.instruments.len() + self.customers.len() + self.credentials.len()
     }
 
     fn last(&self) -> Option<Position> {
@@ -343,7 +350,9 @@ impl Sealed {
         let card = self.cards.last().map(|(_, row)| Position { card: row.id, ..Position::default() });
         let instrument = self.instruments.last().map(|(merchant, row)| key(merchant, row.token.as_str()));
         let customer = self.customers.last().map(|(merchant, row)| key(merchant, &row.id));
-        card.or_else(|| Some(Position { key: instrument.or(customer)?, ..Position::default() }))
+        let credential = self.credentials.last().map(|row| key(&row.merchant, &row.id));
+        let other = instrument.or(customer).or(credential);
+        card.or_else(|| Some(Position { key: other?, ..Position::default() }))
     }
 
     /// Those that are not under the active epoch, sealed under it.
@@ -378,6 +387,16 @@ impl Sealed {
                 resealed.push(Resealed::Customer(merchant, row, was));
             }
         }
+        for mut row in self.credentials {
+            if epoch_of(&row.sealed)? != epoch {
+                let merchant = row.merchant.clone();
+                let sealer = Sealer::new(keyring, &merchant);
+                let secret = sealer.open_credential(&row)?;
+                let was = std::mem::take(&mut row.sealed);
+                sealer.seal_credential(epoch, &mut row, &secret)?;
+                resealed.push(Resealed::Credential(row, was));
+            }
+        }
         Ok(resealed)
     }
 }
@@ -389,6 +408,7 @@ impl Resealed {
             Resealed::Card(row, was) => rows.reseal_card(row, was),
             Resealed::Instrument(merchant, row, was) => rows.update_instrument(merchant, row, was),
             Resealed::Customer(merchant, row, was) => rows.update_customer(merchant, row, was),
+            Resealed::Credential(row, was) => rows.update_credential(row, was),
         }
     }
 }

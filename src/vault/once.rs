@@ -4,11 +4,12 @@ use super::change::Change;
 use super::instrument::{Details, Instrument};
 use super::read::Opened;
 use super::seal::{NOTE_MAX, Sealer};
-use super::store::{Rows, again};
+use super::store::{ID_LEN, Rows, again, new_id};
 use super::{Vault, check_kept};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::scheme::Token;
+use crate::secret::Random;
 
 /// Before the names that the vault itself keeps beside the idempotency keys: those have no control character.
 const RESERVED: char = '\u{1}';
@@ -29,10 +30,14 @@ impl Vault {
     /// card number.
     pub fn is_first(&self, name: &str) -> Result<bool> {
         check_kept(name)?;
+        // By this the name is known again, should its note be on disk and the answer lost.
+        let id = new_id(&mut Random::new())?;
+        let mut mark = [0; 2 * ID_LEN];
+        let mark = base16ct::lower::encode_str(&id, &mut mark).map_err(|_| Code::Internal)?;
         self.work(|_, now| {
             let mut first = false;
-            self.shared.store.write(&mut |rows| {
-                first = rows.remember(&self.merchant, &format!("{RESERVED}{name}"), "-", now)?;
+            self.write_again(&mut |rows| {
+                first = rows.remember(&self.merchant, &format!("{RESERVED}{name}"), mark, now)?;
                 Ok(())
             })?;
             Ok(first)

@@ -9,7 +9,8 @@ use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::scheme::Token;
 
-/// The most instruments of one [`Vault::list`], customers of one [`Vault::customers`], lines of one [`Vault::audit`].
+/// The most instruments of one [`Vault::list`], customers of one [`Vault::customers`], credentials of one
+/// [`Vault::credentials`], lines of one [`Vault::audit`].
 pub const LIST_MAX: usize = 1000;
 /// The most that a listing passes over: who wants to go further goes on behind a token.
 const OFFSET_MAX: usize = 10_000;

@@ -1,5 +1,6 @@
 //! The state of a vault: how much is in it, under which keys.
 
+use super::store::Tally;
 use super::{Vault, check_fence};
 use crate::error::Result;
 use crate::keys::{KeyInfo, KeyKind};
@@ -35,6 +36,14 @@ pub struct Status {
     pub epochs: Vec<EpochStatus>,
     /// All index keys, the oldest first.
     pub index: Vec<KeyInfo>,
+    tallies: Vec<Tally>,
+}
+
+impl Status {
+    /// How many credentials are sealed under an epoch: they need it as every other row does.
+    pub fn credentials(&self, epoch: u32) -> u64 {
+        self.tallies.iter().filter(|tally| tally.epoch == epoch).map(|tally| tally.credentials).sum()
+    }
 }
 
 impl Vault {
@@ -73,6 +82,7 @@ impl Vault {
                 instruments: tallies.iter().map(|tally| tally.instruments).sum(),
                 epochs: of_kind(KeyKind::Epoch).map(of_epoch).collect(),
                 index: of_kind(KeyKind::Index).copied().collect(),
+                tallies,
             })
         })
     }

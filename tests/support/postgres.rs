@@ -255,8 +255,13 @@ impl Server {
 
     /// Runs SQL in a session of its own, which is not the library's, and gives the rows: columns parted by `|`.
     pub fn sql(&self, sql: &str) -> String {
+        self.sql_in(DATABASE, sql)
+    }
+
+    /// [`Server::sql`] in another database.
+    pub fn sql_in(&self, database: &str, sql: &str) -> String {
         let mut psql = self.folder.program("psql");
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, "-U", USER, "-d", DATABASE]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, "-U", USER, "-d", database]);
         // Whatever the server's own default: a standby takes no serializable transaction.
         psql.env("PGOPTIONS", "-c default_transaction_isolation=read\\ committed");
         let port = self.port.to_string();

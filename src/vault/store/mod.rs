@@ -123,7 +123,7 @@ pub trait Rows {
     /// Removes up to `limit` idempotency keys that were used before `before`, and says how many.
     fn forget_keys(&self, before: i64, limit: usize) -> Result<usize>;
 
-    /// Notes a name beside the idempotency keys; says whether it was not there yet.
+    /// Notes a name beside the idempotency keys, for a token; says whether it was not there yet, or for this token.
     fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool>;
 
     /// A credential, of whichever merchant.
@@ -163,8 +163,7 @@ pub trait Rows {
     fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>>;
     /// Customers of all merchants in the order of merchant and id.
     fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>>;
-    /// How many rows each epoch has sealed: its four bytes as they stand in a sealed field, cards, instruments,
-    /// customers; zeros for one that seals credentials alone. Reads every row.
+    /// How many rows each epoch has sealed. Reads every row.
     fn tally(&self) -> Result<Vec<Tally>>;
 }
 
@@ -341,6 +340,15 @@ pub struct Tally {
     pub instruments: u64,
     /// Customers.
     pub customers: u64,
+    /// Credentials.
+    pub credentials: u64,
+}
+
+impl Tally {
+    /// All of them.
+    pub fn rows(&self) -> u64 {
+        self.cards + self.instruments + self.customers + self.credentials
+    }
 }
 
 /// What the system codes of [`again`] and [`in_doubt`] are, which no database has.

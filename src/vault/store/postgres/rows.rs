@@ -323,7 +323,8 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
-        let sql = "insert into idempotency (merchant, key, token, at) values ($1, $2, $3, $4) on conflict do nothing";
+        let sql = "insert into idempotency as known (merchant, key, token, at) values ($1, $2, $3, $4)
+                   on conflict (merchant, key) do update set at = excluded.at where known.token = excluded.token";
         Ok(self.change(sql, &[&merchant, &name, &token, &at])? == 1)
     }
 
@@ -462,11 +463,13 @@ impl Rows for PostgresRows<'_> {
 
     fn tally(&self) -> Result<Vec<Tally>> {
         let sql = "
-            select epoch, sum(cards)::bigint, sum(instruments)::bigint, sum(customers)::bigint from (
-                select substr(pan, 2, 4) as epoch, 1 as cards, 0 as instruments, 0 as customers from card
-                union all select substr(sealed, 2, 4), 0, 1, 0 from instrument
-                union all select substr(sealed, 2, 4), 0, 0, 1 from customer
-                union all select substr(sealed, 2, 4), 0, 0, 0 from credential) as sealed
+            select epoch, count(*) filter (where kind = 1), count(*) filter (where kind = 2),
+                count(*) filter (where kind = 3), count(*) filter (where kind = 4)
+            from (
+                select substr(pan, 2, 4) as epoch, 1 as kind from card
+                union all select substr(sealed, 2, 4), 2 from instrument
+                union all select substr(sealed, 2, 4), 3 from customer
+                union all select substr(sealed, 2, 4), 4 from credential) as sealed
             group by epoch order by epoch";
         let read = |row: &Row| {
             let epoch = get::<Vec<u8>>(row, 0)?.try_into().map_err(|_| Code::Tampered)?;
@@ -475,6 +478,7 @@ impl Rows for PostgresRows<'_> {
                 cards: unsigned(row, 1)?,
                 instruments: unsigned(row, 2)?,
                 customers: unsigned(row, 3)?,
+                credentials: unsigned(row, 4)?,
             })
         };
         self.read_whole_tables("on")?;

@@ -336,7 +336,8 @@ impl Rows for SqliteRows<'_> {
 
     fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
         let inserted = self.change(
-            "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4) on conflict do nothing",
+            "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)
+             on conflict (merchant, key) do update set at = excluded.at where token = excluded.token",
             params![merchant, name, token, at],
         )?;
         Ok(inserted == 1)
@@ -503,11 +504,11 @@ impl Rows for SqliteRows<'_> {
 
     fn tally(&self) -> Result<Vec<Tally>> {
         self.all(
-            "select epoch, sum(cards), sum(instruments), sum(customers) from (
-                 select substr(pan, 2, 4) as epoch, 1 as cards, 0 as instruments, 0 as customers from card
-                 union all select substr(sealed, 2, 4), 0, 1, 0 from instrument
-                 union all select substr(sealed, 2, 4), 0, 0, 1 from customer
-                 union all select substr(sealed, 2, 4), 0, 0, 0 from credential)
+            "select epoch, sum(kind = 1), sum(kind = 2), sum(kind = 3), sum(kind = 4) from (
+                 select substr(pan, 2, 4) as epoch, 1 as kind from card
+                 union all select substr(sealed, 2, 4), 2 from instrument
+                 union all select substr(sealed, 2, 4), 3 from customer
+                 union all select substr(sealed, 2, 4), 4 from credential)
              group by epoch order by epoch",
             [],
             |row| {
@@ -516,6 +517,7 @@ impl Rows for SqliteRows<'_> {
                     cards: unsigned(row.get(1)?),
                     instruments: unsigned(row.get(2)?),
                     customers: unsigned(row.get(3)?),
+                    credentials: unsigned(row.get(4)?),
                 })
             },
         )
