@@ -1659,6 +1659,8 @@ typedef struct panseal_vault_epoch {
     uint64_t instruments;
     /* Customers sealed under it. */
     uint64_t customers;
+    /* Credentials sealed under it. */
+    uint64_t credentials;
     /* By which people compare keys: five bytes of AES-CMAC in hex, ended by a NUL. */
     char check[PANSEAL_CHECK_ROOM];
 } panseal_vault_epoch;

@@ -58,6 +58,8 @@ pub struct panseal_vault_epoch {
     pub instruments: u64,
     /// Customers sealed under it.
     pub customers: u64,
+    /// Credentials sealed under it.
+    pub credentials: u64,
     /// By which people compare keys: five bytes of AES-CMAC in hex, ended by a NUL.
     pub check: [c_char; PANSEAL_CHECK_ROOM],
 }
@@ -226,6 +228,7 @@ fn describe_epoch(from: &EpochStatus) -> panseal_vault_epoch {
         cards: from.cards,
         instruments: from.instruments,
         customers: from.customers,
+        credentials: from.credentials,
         check: pass::field(from.key.check.to_string().as_bytes()),
     }
 }

@@ -1,6 +1,5 @@
 //! The state of a vault: how much is in it, under which keys.
 
-use super::store::Tally;
 use super::{Vault, check_fence};
 use crate::error::Result;
 use crate::keys::{KeyInfo, KeyKind};
@@ -16,6 +15,8 @@ pub struct EpochStatus {
     pub instruments: u64,
     /// Customers sealed under it.
     pub customers: u64,
+    /// Credentials sealed under it.
+    pub credentials: u64,
 }
 
 /// The state of a vault.
@@ -36,14 +37,6 @@ pub struct Status {
     pub epochs: Vec<EpochStatus>,
     /// All index keys, the oldest first.
     pub index: Vec<KeyInfo>,
-    tallies: Vec<Tally>,
-}
-
-impl Status {
-    /// How many credentials are sealed under an epoch: they need it as every other row does.
-    pub fn credentials(&self, epoch: u32) -> u64 {
-        self.tallies.iter().filter(|tally| tally.epoch == epoch).map(|tally| tally.credentials).sum()
-    }
 }
 
 impl Vault {
@@ -69,6 +62,7 @@ impl Vault {
                     cards: tally.cards,
                     instruments: tally.instruments,
                     customers: tally.customers,
+                    credentials: tally.credentials,
                 }
             };
             let mut keys: Vec<KeyInfo> = keyring.infos().copied().collect();
@@ -82,7 +76,6 @@ impl Vault {
                 instruments: tallies.iter().map(|tally| tally.instruments).sum(),
                 epochs: of_kind(KeyKind::Epoch).map(of_epoch).collect(),
                 index: of_kind(KeyKind::Index).copied().collect(),
-                tallies,
             })
         })
     }

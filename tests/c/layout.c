@@ -223,6 +223,7 @@ int main(void)
     FIELD(panseal_vault_epoch, cards);
     FIELD(panseal_vault_epoch, instruments);
     FIELD(panseal_vault_epoch, customers);
+    FIELD(panseal_vault_epoch, credentials);
     FIELD(panseal_vault_epoch, check);
 
     SIZE(panseal_audit_query);

@@ -125,7 +125,7 @@ pub fn credentials_go_on_through_every_change_of_keys(place: &Place) {
         vault.merchant("m-2").unwrap().grant_signing(&GRANT, &format!("other-{place}"), b"key").unwrap();
     }
     vault.rotate().unwrap();
-    assert_eq!(vault.status().unwrap().credentials(1), 302);
+    assert_eq!(vault.status().unwrap().epochs[0].credentials, 302);
     assert_eq!(code(vault.destroy(1)), Code::Epoch, "the credentials need it");
     let mut told = Vec::new();
     let stopped = vault.rewrap(&mut |done, total| {
@@ -135,7 +135,7 @@ pub fn credentials_go_on_through_every_change_of_keys(place: &Place) {
     assert_eq!(code(stopped), Code::Callback);
     assert_eq!(told.last(), Some(&(256, 302)));
     let status = vault.status().unwrap();
-    assert_eq!((status.credentials(1), status.credentials(2)), (46, 256));
+    assert_eq!((status.epochs[0].credentials, status.epochs[1].credentials), (46, 256));
     assert_eq!(code(vault.destroy(1)), Code::Epoch, "some need it still");
     let mut last = (0, 0);
     let sealed = vault.rewrap(&mut |done, total| {

@@ -246,10 +246,17 @@ impl VaultEpoch {
         self.0.customers
     }
 
+    /// Credentials sealed under it.
+    #[getter]
+    fn credentials(&self) -> u64 {
+        self.0.credentials
+    }
+
     fn __repr__(&self) -> String {
-        let vault::EpochStatus { key, cards, instruments, customers } = &self.0;
+        let vault::EpochStatus { key, cards, instruments, customers, credentials } = &self.0;
         format!(
-            "VaultEpoch(id={}, state='{}', cards={cards}, instruments={instruments}, customers={customers})",
+            "VaultEpoch(id={}, state='{}', cards={cards}, instruments={instruments}, customers={customers}, \
+             credentials={credentials})",
             key.id,
             key.state.name()
         )
