@@ -1,6 +1,6 @@
-//! What the vault costs beside raw inserts and selects of the same rows: `cargo run --release -- [sqlite|postgres]`,
-//! and `-- scale 5000000 [FOLDER]` for a large vault,
-//! which is kept in the folder for the next run. `+word` picks the lines with that word.
+//! What the vault costs beside raw inserts and selects of the same rows, and a dialect's request beside the work inside
+//! it: `cargo run --release -- [sqlite|memory|postgres]`, and `-- scale 5000000 [FOLDER]` for a large vault, which is kept
+//! in the folder for the next run. `+word` picks the lines with that word.
 //!
 //! Both sides of a line work in one run, by turns, on tables that the library has made, with its settings. The raw side
 //! has its rows ready and its statements prepared; what it writes is as long and as random as what the
@@ -8,6 +8,7 @@
 
 mod cards;
 mod measure;
+mod on_memory;
 mod on_postgres;
 mod on_sqlite;
 mod raw_postgres;
@@ -35,6 +36,9 @@ fn main() {
     measure::heading();
     if wants("sqlite") {
         on_sqlite::run(folder.path());
+    }
+    if wants("memory") {
+        on_memory::run(folder.path());
     }
     if wants("postgres") && server::present("the vault in PostgreSQL") {
         on_postgres::run(folder.path());
