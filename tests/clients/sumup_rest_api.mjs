@@ -8,7 +8,7 @@ import { expect, rejected } from "./expect.mjs";
 const require = createRequire(import.meta.url);
 require("@babel/register")({
   babelrc: false,
-  plugins: ["@babel/plugin-transform-modules-commonjs"],
+  plugins: [require.resolve("@babel/plugin-transform-modules-commonjs")],
   only: [/node_modules\/sumup-rest-api\//],
   cache: false,
 });
@@ -23,15 +23,11 @@ const call = (name, ...given) => promisify(api[name].bind(api))(...given);
 
 const body = { customer_id: id, personal_details: { first_name: "Ada", last_name: "Byron" } };
 const made = await call("customersPost", { body });
-expect("a customer is created", made.customer_id, id);
-const got = await call("customersCustomerIdGet", id);
-expect("and found", JSON.stringify(got), JSON.stringify(made));
+expect("a customer is created", [made.customerId, made.personalDetails.firstName], [id, "Ada"]);
+expect("and found", await call("customersCustomerIdGet", id), made);
 const update = { personal_details: { address: { line1: "1 Mill Lane", country: "GB" } } };
-const put = await call("customersCustomerIdPut", id, { body: update });
-expect("an update adds to it", [put.personal_details.first_name, put.personal_details.address.line1], [
-  "Ada",
-  "1 Mill Lane",
-]);
+const put = (await call("customersCustomerIdPut", id, { body: update })).personalDetails;
+expect("an update adds to it", [put.firstName, put.address.line1, put.address.country], ["Ada", "1 Mill Lane", "GB"]);
 
 const card = { name: "Ada Byron", number: VISA, expiry_year: "2030", expiry_month: "04", cvv: "123" };
 const create = (changed = {}) =>
@@ -39,10 +35,11 @@ const create = (changed = {}) =>
 const instrument = await create();
 expect("an instrument is created", instrument instanceof PaymentInstrumentResponse);
 expect("active", [instrument.active, instrument.type, instrument.token.length], [true, "card", 36]);
-const { last_4_digits, type } = instrument.card;
-expect("with network and last four", [last_4_digits, type], ["1111", "VISA"]);
+const { last4Digits, type } = instrument.card;
+expect("with network and last four", [last4Digits, type], ["1111", "VISA"]);
+expect("now", Math.abs(Date.now() - instrument.createdAt) < 60_000);
 const [listed] = await call("customersCustomerIdPaymentInstrumentsGet", id);
-expect("and listed", listed.token, instrument.token);
+expect("and listed", listed, instrument);
 expect("it is deactivated", await call("customersCustomerIdPaymentInstrumentsTokenDelete", id, listed.token), null);
 const [after] = await call("customersCustomerIdPaymentInstrumentsGet", id);
 expect("and listed as not active", after.active, false);

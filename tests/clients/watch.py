@@ -1,6 +1,6 @@
 """Holds SumUp's replies against SumUp's own document.
 
-As a program, `watch.py DOCUMENT`, it shows that it finds what is wrong.
+As a program, `watch.py DOCUMENT FOLDER`, it shows that it finds what is wrong.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ def main() -> int:
         ("a path that there is not", "GET", "/v0.1/customer", 404, json_, b"{}", False),
         ("a method that there is not", "PATCH", customers, 405, json_, b"{}", False),
     ]
-    notes = Path(sys.argv[2])
+    notes = Path(sys.argv[2]) / "shown.jsonl"
 
     async def shown(method: str, path: str, status: int, media: str, body: bytes) -> None:
         async def app(_scope: Any, _receive: Any, send: Any) -> None:

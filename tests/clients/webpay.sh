@@ -124,8 +124,11 @@ send "Bearer $PACE_KEY_OF_ANOTHER" POST /pace/pay/2020-4/payment-methods/creditc
     '{"data":{"type":"paymentMethod","attributes":{"kind":"creditcard","cardToken":"'"$token"'"}}}'
 expect 'PACE registers the token' "$status $(text identificationString)" '201 Mastercard **** **** **** 4444'
 media=
-signed GET /v2/customers/user-2/payment-methods
-expect 'and WebPay lists it for that user' "$status $(text token)" "200 $token"
+signed GET '/v2/payment-methods?limit=50&offset=0'
+expect 'and WebPay lists it as that user'\''s' "$status $(grep -c '"user-2"' <<<"$body")" '200 1'
 
+signed DELETE "/v2/customers/$uuid"
+expect 'what was signed to read does not delete' "$status $body" "401 $refused"
+at=$((at + 1))
 signed DELETE "/v2/customers/$uuid"
 expect 'a customer is deleted' "$status $body" '200 {"status":"approved","uuid":"'"$uuid"'","deleted":true}'
