@@ -8,7 +8,7 @@ use panseal::card::{
 use panseal_fuzz::pieces;
 
 fuzz_target!(|input: &[u8]| {
-    if let Ok(HolderSpans { surname, first, middle, title }) = parse_holder(input) {
+    if let Ok(HolderSpans { surname, first, middle, title, .. }) = parse_holder(input) {
         let ends = [surname.start, surname.end, first.start, first.end, middle.start, middle.end];
         assert!(ends.is_sorted() && middle.end <= title.start && title.end <= input.len());
         for part in [surname, first, middle, title] {
