@@ -309,12 +309,14 @@ fn a_connection_cut_before_during_and_after_commit_leaves_every_verb_done_once()
             once("grant", &mut || vault.grant_signing(&grant, &key, b"key"));
             once("revoke", &mut || vault.revoke(&key));
             once("delete", &mut || vault.delete(token.as_bytes()));
-            let name = format!("seen-{round}");
+            assert_eq!(count(&server, "select count(*) from instrument"), 0);
+            is_whole(&server);
+        }
+        for cut in [Cut::Before, Cut::During, Cut::After, Cut::Answered] {
+            let name = format!("{cut:?}");
             wire.cut_next(cut);
             assert!(vault.is_first(&name).unwrap(), "its own note was taken for another's, cut {cut:?}");
             assert!(wire.was_cut() && !vault.is_first(&name).unwrap());
-            assert_eq!(count(&server, "select count(*) from instrument"), 0);
-            is_whole(&server);
         }
     }
 }
@@ -605,4 +607,95 @@ fn a_server_that_stays_away_is_an_error_and_the_handle_goes_on_when_it_is_back()
     assert_eq!(digits(&vault, made.token.as_str()).unwrap(), number(0));
     assert_eq!(code(vault.lookup(b"nonsense")), Code::Token);
     assert_eq!(count(&server, "select count(*) from instrument"), 1, "what was refused is not there");
+}
+
+/// A frozen server: its kernel takes connections and what they are sent, and nobody answers.
+#[test]
+fn a_server_that_says_nothing_is_an_error_in_time_and_the_handle_goes_on_when_it_speaks_again() {
+    if !present("PostgreSQL: a server that says nothing") {
+        return;
+    }
+    const WRITERS: usize = 6;
+    let server = server("read committed");
+    let place = Place::at(|_| server.url());
+    let patience = Duration::from_secs(1);
+    let open = || place.open_with(|options| OpenOptions { create: true, busy_timeout: patience, ..options });
+    let vault = open().unwrap();
+    let token = vault.tokenize(&card(&number(0)), &with_key("first")).unwrap().token.to_string();
+    let in_time = |what: &str, verb: &dyn Fn() -> Result<()>| {
+        let begun = Instant::now();
+        let error = verb().expect_err(what);
+        let took = begun.elapsed();
+        assert!(took < patience + Duration::from_secs(5), "{what}: {took:?}");
+        assert!(
+            matches!(error.code(), Code::Store | Code::Busy) && error.system_code() > 0,
+            "{what}: {error:?}"
+        );
+    };
+    server.freeze();
+    // The first of them has a session, the others find that they get none.
+    in_time("lookup", &|| vault.lookup(token.as_bytes()).map(drop));
+    in_time("tokenize", &|| vault.tokenize(&card(&number(1)), &TokenizeOptions::default()).map(drop));
+    in_time("rotate", &|| vault.rotate().map(drop));
+    in_time("open", &|| open().map(drop));
+    server.thaw();
+    assert_eq!(digits(&vault, &token).unwrap(), number(0));
+
+    let made = Mutex::new(HashMap::from([("first".to_owned(), (token, number(0)))]));
+    let unanswered = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (vault, made, unanswered, in_time) = (&vault, &made, &unanswered, &in_time);
+            scope.spawn(move || {
+                for turn in 0.. {
+                    let (key, number) = (format!("{writer}-{turn}"), number(random(20) as usize));
+                    let begun = Instant::now();
+                    match vault.tokenize(&card(&number), &with_key(&key)) {
+                        Ok(answer) => {
+                            made.lock().unwrap().insert(key, (answer.token.to_string(), number));
+                        }
+                        Err(error) => {
+                            let elapsed = begun.elapsed();
+                            in_time("a writer", &|| Err(error));
+                            assert!(elapsed < patience + Duration::from_secs(5), "a writer: {elapsed:?}");
+                            unanswered.lock().unwrap().push((key, number));
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(400));
+        server.freeze();
+    });
+    server.thaw();
+    let mut made = made.into_inner().unwrap();
+    assert!(made.len() > WRITERS, "{}", made.len());
+    for (key, number) in unanswered.into_inner().unwrap() {
+        let token = tokenize_until_answered(&vault, &number, &key, &AtomicUsize::new(0)).token.to_string();
+        made.insert(key, (token, number));
+    }
+    each_key_has_one_token(&server, &vault, &made);
+}
+
+#[test]
+fn a_statement_that_takes_its_time_is_waited_for() {
+    if !present("PostgreSQL: a slow statement") {
+        return;
+    }
+    let server = server("read committed");
+    let place = Place::at(|_| server.url());
+    let patience = Duration::from_secs(1);
+    let vault =
+        place.open_with(|options| OpenOptions { create: true, busy_timeout: patience, ..options }).unwrap();
+    server.sql(
+        "create function panseal.slow() returns trigger language plpgsql as \
+         'begin perform pg_sleep(3.5); return new; end'; \
+         create trigger slow before insert on panseal.card for each row execute function panseal.slow()",
+    );
+    let begun = Instant::now();
+    let made = vault.tokenize(&card(&number(0)), &TokenizeOptions::default()).unwrap();
+    assert!(begun.elapsed() > 3 * patience, "{:?}", begun.elapsed());
+    assert_eq!(digits(&vault, made.token.as_str()).unwrap(), number(0));
+    assert_eq!(count(&server, "select count(*) from instrument"), 1);
 }

@@ -351,9 +351,11 @@ impl Tally {
     }
 }
 
-/// What the system codes of [`again`] and [`in_doubt`] are, which no database has.
+/// The system code of [`again`], which no database has.
 const AGAIN: i32 = i32::MIN;
-const IN_DOUBT: i32 = i32::MIN + 1;
+/// That of [`in_doubt`], which a caller hears where patience ends before it is known: SQLSTATE 08007, 'transaction
+/// resolution unknown', as a number to base 36.
+const IN_DOUBT: i32 = 373_255;
 
 /// Another writer was faster: the transaction had no effect and is to be run once more.
 pub fn again() -> Error {

@@ -1,11 +1,12 @@
 //! A session on a PostgreSQL server that writes: what the URL says, TLS, and the session's settings.
 
-use super::fault;
+use super::client::{Client, Peer, Unreached};
+use super::fault::{self, Remedy};
 use super::tls::{self, Trust};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use percent_encoding::percent_decode_str;
+use postgres::Config;
 use postgres::config::{SslMode, TargetSessionAttrs};
-use postgres::{Client, Config};
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -19,10 +20,13 @@ const CLIENTS_OWN_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 /// A backstop for statements: what is slow without waiting for a lock.
 const SLOW: Duration = Duration::from_secs(60);
 
+/// How long to wait for an answer, at least and at most, before the server may be one that has stopped where it stands.
+const ANSWER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
 /// Where a vault is and how to get there: a URL that was understood.
 pub struct Target {
-    config: Config,
-    tls: MakeRustlsConnect,
+    /// In the order in which they are tried.
+    peers: Vec<Peer>,
     settings: String,
 }
 
@@ -35,37 +39,86 @@ impl Target {
     /// certificates or `system`, which is also what `verify-ca` and `verify-full` do without it. The hosts are tried in
     /// their order until one takes writes.
     ///
-    /// `patience` bounds each attempt to reach an address and each wait for a lock. `Argument` for a URL that is not of
-    /// this form.
+    /// `patience` bounds each wait for a lock, and the attempts to reach a host where the URL's `connect_timeout` does not. `Argument` for a URL that is not of this form.
     pub fn parse(url: &str, patience: Duration) -> Result<Target> {
         let (rest, own) = take_own_parameters(url)?;
-        let mut config: Config = rest.parse().map_err(|_| Code::Argument)?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(Code::Argument.into());
-        }
         let (mode, trust) = own.mode()?;
-        let tls = tls::settings(trust, own.roots.as_deref())?;
-        config.ssl_mode(mode);
-        complete(&mut config, patience)?;
-        let settings = session_settings(patience);
-        Ok(Target { config, tls: MakeRustlsConnect::new(tls), settings })
+        let tls = MakeRustlsConnect::new(tls::settings(trust, own.roots.as_deref())?);
+        let urls = one_host_each(&rest);
+        let [least, most] = ANSWER;
+        let share = (patience / urls.len() as u32).clamp(least, most);
+        let peer = |url: &String| {
+            let mut config: Config = url.parse().map_err(|_| Code::Argument)?;
+            config.ssl_mode(mode);
+            let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()) as u32;
+            let limit = config.get_connect_timeout().copied().unwrap_or(share) * hosts;
+            complete(&mut config, share)?;
+            Ok(Peer { config, tls: tls.clone(), limit, patience: patience.clamp(least, most) })
+        };
+        let peers = urls.iter().map(peer).collect::<Result<_>>()?;
+        Ok(Target { peers, settings: session_settings(patience) })
     }
 
     /// Tries each host once. `Store` with errno or SQLSTATE, `Busy` where the server has no connection left.
     pub fn connect(&self) -> Result<Client> {
-        self.attempt().map_err(fault::failed)
+        self.attempt().map_err(|unreached| unreached.into_error())
     }
 
-    /// [`Target::connect`], with the failure as the client tells it.
-    pub fn attempt(&self) -> Result<Client, postgres::Error> {
-        let mut client = self.config.connect(self.tls.clone())?;
-        client.batch_execute(&self.settings)?;
-        Ok(client)
+    /// [`Target::connect`], with the failure of the last host as it came.
+    pub fn attempt(&self) -> Result<Client, Unreached> {
+        let mut unreached = Unreached::Silent;
+        for peer in &self.peers {
+            match peer.clone().connect() {
+                Ok(mut client) => {
+                    client.batch_execute(&self.settings).map_err(Unreached::Refused)?;
+                    return Ok(client);
+                }
+                Err(other) => unreached = other,
+            }
+        }
+        Err(unreached)
     }
 }
 
-/// What the URL leaves open, and what a vault does not leave to it.
-fn complete(config: &mut Config, patience: Duration) -> Result<()> {
+impl Unreached {
+    /// Whether waiting may mend it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Unreached::Refused(error) => fault::remedy(error) == Remedy::Reconnect,
+            Unreached::Silent => true,
+        }
+    }
+
+    /// The failure in the library's words.
+    pub fn into_error(self) -> Error {
+        match self {
+            Unreached::Refused(error) => fault::failed(error),
+            // As the client says it of an address that does not answer.
+            Unreached::Silent => Error::system(Code::Store, fault::pack("08001")),
+        }
+    }
+}
+
+/// The URL once for each of its hosts, so that one that is silent takes no more than its share of the time. Hosts that
+/// stand among the parameters are left together.
+fn one_host_each(url: &str) -> Vec<String> {
+    let credentials = url.find("://").map_or(0, |at| at + "://".len());
+    let begin = url[credentials..].find('@').map_or(credentials, |at| credentials + at + 1);
+    let end = url[begin..].find(['/', '?']).map_or(url.len(), |at| begin + at);
+    let parameters = url[end..].split_once('?').map_or("", |(_, parameters)| parameters);
+    let about_hosts = ["host=", "hostaddr=", "port=", "load_balance_hosts="];
+    if parameters.split('&').any(|own| about_hosts.iter().any(|name| own.starts_with(name))) {
+        return vec![url.to_owned()];
+    }
+    url[begin..end].split(',').map(|host| format!("{}{host}{}", &url[..begin], &url[end..])).collect()
+}
+
+/// What the URL leaves open, and what a vault does not leave to it. A name may have two addresses, which have `share`
+/// between them.
+fn complete(config: &mut Config, share: Duration) -> Result<()> {
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(Code::Argument.into());
+    }
     if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
         return Err(Code::Argument.into());
     }
@@ -74,7 +127,7 @@ fn complete(config: &mut Config, patience: Duration) -> Result<()> {
         config.application_name("panseal");
     }
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(patience.max(Duration::from_millis(1)));
+        config.connect_timeout(share / 2);
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(SILENCE);

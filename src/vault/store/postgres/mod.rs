@@ -3,6 +3,7 @@
 //! A call takes a session out of the pool, or opens one; a transaction is four round trips. The database's own isolation
 //! level holds: what conflicts is run again from the beginning, by whoever asked for it.
 
+mod client;
 mod connect;
 mod fault;
 mod rows;
@@ -12,8 +13,8 @@ mod tls;
 
 use super::{Fence, Store, Work, again};
 use crate::error::{Code, Error, Result};
+use client::Unreached;
 use connect::Target;
-use fault::Remedy;
 use rows::PostgresRows;
 use session::Session;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -49,6 +50,9 @@ impl PostgresStore {
             _ => self.connect()?,
         };
         let outcome = work(&mut session);
+        if session.is_silent() {
+            self.note_out_of_reach(Some(Unreached::Silent.into_error()));
+        }
         let mut idle = self.idle();
         if session.is_broken() {
             let dead = std::mem::take(&mut *idle);
@@ -67,14 +71,18 @@ impl PostgresStore {
         let mut out_of_reach = None;
         let session = match self.target.attempt() {
             Ok(client) => Session::new(client),
-            Err(error) if fault::remedy(&error) == Remedy::Reconnect => {
-                out_of_reach = Some(fault::failed(error));
+            Err(unreached) if unreached.may_pass() => {
+                out_of_reach = Some(unreached.into_error());
                 Err(again())
             }
-            Err(error) => Err(fault::failed(error)),
+            Err(unreached) => Err(unreached.into_error()),
         };
-        *self.out_of_reach.lock().unwrap_or_else(PoisonError::into_inner) = out_of_reach;
+        self.note_out_of_reach(out_of_reach);
         session
+    }
+
+    fn note_out_of_reach(&self, why: Option<Error>) {
+        *self.out_of_reach.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Session>> {

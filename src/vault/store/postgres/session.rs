@@ -1,11 +1,12 @@
 //! One session and its prepared statements, and what a failure on it means for the transaction.
 
 use super::super::{again, in_doubt};
+use super::client::Client;
 use super::fault::{self, Remedy};
 use crate::error::{Code, Error, Result};
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type};
-use postgres::{Client, Row, SimpleQueryMessage, Statement};
+use postgres::{Row, SimpleQueryMessage, Statement};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -46,6 +47,11 @@ impl Session {
     /// Whether it is of no use any more.
     pub fn is_broken(&self) -> bool {
         self.broken || self.client.is_closed()
+    }
+
+    /// Whether that is because the server said nothing any more.
+    pub fn is_silent(&self) -> bool {
+        self.client.is_silent()
     }
 
     /// Sends statements without parameters.
