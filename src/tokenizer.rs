@@ -18,8 +18,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The longest merchant, in bytes of UTF-8.
-const MERCHANT_MAX: usize = 64;
+/// The longest merchant, in bytes of UTF-8; a vault's other ids are as long.
+pub(crate) const MERCHANT_MAX: usize = 64;
 
 /// After so many single calls a thread looks whether the keys were changed by another process. Looking takes about as
 /// long as a few calls do. A prime, so that of handles which are used in turn each has its turn.
@@ -112,8 +112,8 @@ impl Tokenizer {
     /// `min_generation`; `SchemaNewer`; `Store`.
     pub fn open(options: &TokenizerOptions) -> Result<Tokenizer> {
         let merchant = options.merchant;
-        let plain = merchant.len() <= MERCHANT_MAX && !merchant.chars().any(char::is_control);
-        if options.scheme.needs_vault() || !plain {
+        check_text(merchant, MERCHANT_MAX)?;
+        if options.scheme.needs_vault() {
             return Err(Code::Argument.into());
         }
         if !options.scheme.is_supported() {
@@ -524,6 +524,11 @@ fn purpose_of(scheme: Scheme) -> Result<Purpose> {
         Scheme::Mac => Ok(Purpose::Mac),
         _ => Err(Code::Argument.into()),
     }
+}
+
+/// Texts go into columns and associated data as they are; control characters have no business there.
+pub(crate) fn check_text(text: &str, max: usize) -> Result<()> {
+    if text.len() > max || text.chars().any(char::is_control) { Err(Code::Argument.into()) } else { Ok(()) }
 }
 
 /// The system clock, in seconds since 1970 UTC.

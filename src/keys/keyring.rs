@@ -157,7 +157,8 @@ impl Keyring {
         self.with_latest(index, Purpose::Fingerprint, merchant, print)?.map_err(Error::from)
     }
 
-    /// Lends a working key to `work`: of an epoch always that for sealing, of an index key always that for fingerprints.
+    /// Lends a working key to `work`: of an epoch always that for sealing, of an index key always that for
+    /// fingerprints.
     #[inline]
     fn with_latest<R>(
         &self,

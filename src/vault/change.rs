@@ -90,7 +90,8 @@ impl Vault {
     ///
     /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer`, and no line in the audit
     /// trail, where the number has more. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
-    /// is empty or too long, `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was deactivated.
+    /// is empty or too long, `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was
+    /// deactivated.
     pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
         if self.no_reveal {
             return Err(Code::Irreversible.into());

@@ -134,8 +134,8 @@ impl Vault {
     /// Registers a signing key of up to [`SIGNING_KEY_MAX`] bytes for this handle's merchant. `id` is what the caller
     /// presents beside a signature: 1 to 64 bytes.
     ///
-    /// `Argument` for an id or key that is not of its form; `Card` for an id or subject that holds a card number, for both
-    /// are kept in the clear; `Conflict` where the vault has a credential of that id.
+    /// `Argument` for an id or key that is not of its form; `Card` for an id or subject that holds a card number, for
+    /// both are kept in the clear; `Conflict` where the vault has a credential of that id.
     pub fn grant_signing(&self, grant: &Grant, id: &str, key: &[u8]) -> Result<()> {
         if key.is_empty() || key.len() > SIGNING_KEY_MAX || id.starts_with(PREFIX) {
             return Err(Code::Argument.into());

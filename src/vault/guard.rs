@@ -15,7 +15,8 @@ pub struct Operation<'o> {
     /// By whom.
     pub actor: &'o str,
     /// The verb: `tokenize`, `lookup`, `find`, `list`, `detokenize`, `update`, `deactivate`, `reactivate`, `delete`,
-    /// `audit`, `customer`, `claim`, `credential`, `purge`, `rotate`, `rewrap`, `destroy`, `change_index`, `change_root`, `status`.
+    /// `audit`, `customer`, `claim`, `credential`, `purge`, `rotate`, `rewrap`, `destroy`, `change_index`,
+    /// `change_root`, `status`.
     pub kind: &'o str,
     /// How many cards or tokens it is about.
     pub count: usize,

@@ -2,8 +2,8 @@
 //! index key and the root key changed.
 //!
 //! Whatever changes the keys raises the fence first, which waits for the running writers; those that come find their
-//! keyring stale and load it again. So after `rotate` no row is sealed under an older epoch any more, and when a pass over
-//! all rows finds none that needs it, none will ever.
+//! keyring stale and load it again. So after `rotate` no row is sealed under an older epoch any more, and when a pass
+//! over all rows finds none that needs it, none will ever.
 
 use super::Vault;
 use super::seal::{Sealer, epoch_of};
@@ -79,11 +79,11 @@ impl Vault {
         self.change_keys("destroy", &mut |keys, _, _, _| epochs::destroy(keys, epoch))
     }
 
-    /// Changes the index key, under which fingerprints are made: adds a new one, gives every card a fingerprint under it,
-    /// and forgets the old one and its fingerprints. Gives the new generation.
+    /// Changes the index key, under which fingerprints are made: adds a new one, gives every card a fingerprint under
+    /// it, and forgets the old one and its fingerprints. Gives the new generation.
     ///
-    /// `progress` as with [`Vault::rewrap`]. 'Same card?' stays exact all the while. Stopped or killed, run it again: it
-    /// goes on with the new key that is there.
+    /// `progress` as with [`Vault::rewrap`]. 'Same card?' stays exact all the while. Stopped or killed, run it again:
+    /// it goes on with the new key that is there.
     pub fn change_index(&self, progress: Progress<'_>) -> Result<u32> {
         let mut generation = None;
         self.change_keys("change_index", &mut |keys, root, fence, now| {

@@ -1,5 +1,5 @@
-//! Metadata: what a merchant may note beside a card. A small JSON object (RFC 8259), and never a card number; nor is one
-//! in any other text that is kept in the clear.
+//! Metadata: what a merchant may note beside a card. A small JSON object (RFC 8259), and never a card number; nor is
+//! one in any other text that is kept in the clear.
 
 use crate::card::{Pan, holds_card_number, scan};
 use crate::error::{Code, Error, Param, Result, Violations};
@@ -14,8 +14,8 @@ const MEMBERS_MAX: usize = 16;
 
 /// Checks metadata; empty is none.
 ///
-/// `Card` with a violation of [`Param::Metadata`]: `TooLong` beyond 4096 bytes or 16 members, `Malformed` for what is not
-/// a JSON object or names a member twice, `Charset` where a card number or track data is in it, escaped or not.
+/// `Card` with a violation of [`Param::Metadata`]: `TooLong` beyond 4096 bytes or 16 members, `Malformed` for what is
+/// not a JSON object or names a member twice, `Charset` where a card number or track data is in it, escaped or not.
 pub fn check_metadata(json: &str) -> Result<()> {
     if json.is_empty() {
         return Ok(());
@@ -40,8 +40,8 @@ pub fn check_note(text: &str) -> Result<()> {
     if holds_card_number(text.as_bytes()) { Err(refused(Code::Charset)) } else { Ok(()) }
 }
 
-/// [`check_note`] for ids and keys, which machines make too: as [`scan()`] finds them, for which digits in the middle of
-/// a hash or a token are no card number.
+/// [`check_note`] for ids and keys, which machines make too: as [`scan()`] finds them, for which digits in the middle
+/// of a hash or a token are no card number.
 pub fn refuse_card_number(id: &str) -> Result<()> {
     let digits = id.bytes().filter(u8::is_ascii_digit).count();
     if digits >= Pan::MIN_LEN && scan(id.as_bytes()).next().is_some() {

@@ -37,6 +37,7 @@ use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, Keyring, Root, WrappedKey};
 use crate::scheme::Scheme;
 use crate::secret::Random;
+use crate::tokenizer::{MERCHANT_MAX, check_text};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +46,7 @@ use store::sqlite::SqliteStore;
 use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id};
 
 /// The longest merchant, customer, actor or idempotency key, in bytes of UTF-8.
-pub const ID_MAX: usize = 64;
+pub const ID_MAX: usize = MERCHANT_MAX;
 /// The longest reason for a detokenization, in bytes of UTF-8.
 pub const REASON_MAX: usize = 256;
 /// Whether this build speaks to PostgreSQL.
@@ -254,8 +255,8 @@ impl Vault {
         self.commit(mark, &mut || self.shared.store.submit(job))
     }
 
-    /// Commits; where the connection is lost over it, finds out by the audit line `mark` whether that was done, and runs
-    /// the same transaction again if not. It cannot be done twice: the line is there once.
+    /// Commits; where the connection is lost over it, finds out by the audit line `mark` whether that was done, and
+    /// runs the same transaction again if not. It cannot be done twice: the line is there once.
     ///
     /// The lost one may still be running when it is run again. What it holds is waited for, so a refusal that it has
     /// caused itself (what was deleted is gone, what was made is there) comes when its line is there too.
@@ -463,9 +464,4 @@ fn check_kept(id: &str) -> Result<()> {
 /// Until when something is kept: 0, or a time since 1970.
 fn check_time(seconds: i64) -> Result<()> {
     if seconds >= 0 { Ok(()) } else { Err(Code::Argument.into()) }
-}
-
-/// Texts go into columns and associated data as they are; control characters have no business there.
-fn check_text(text: &str, max: usize) -> Result<()> {
-    if text.len() > max || text.chars().any(char::is_control) { Err(Code::Argument.into()) } else { Ok(()) }
 }

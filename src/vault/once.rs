@@ -26,8 +26,8 @@ pub enum Claimed {
 
 impl Vault {
     /// Notes that something was seen, for 24 hours at least; says whether it was the first time. Of callers at the same
-    /// time one is told so. `name` has up to 64 bytes. `Argument` for one that is not of its form, `Card` for one that holds a
-    /// card number.
+    /// time one is told so. `name` has up to 64 bytes. `Argument` for one that is not of its form, `Card` for one that
+    /// holds a card number.
     pub fn is_first(&self, name: &str) -> Result<bool> {
         check_kept(name)?;
         // By this the name is known again, should its note be on disk and the answer lost.
@@ -51,7 +51,8 @@ impl Vault {
     /// expiry that has such an id is given back instead.
     ///
     /// `Token` for a token that is unknown or has another customer: deliberately one answer. `Inactive`; `Card` where
-    /// `owner` or `id` holds a card number; `Conflict` where another claim has the id; `Limit` where the extra grows longer than 4096 bytes.
+    /// `owner` or `id` holds a card number; `Conflict` where another claim has the id; `Limit` where the extra grows
+    /// longer than 4096 bytes.
     pub fn claim(
         &self,
         token: &[u8],

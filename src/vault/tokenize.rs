@@ -1,5 +1,5 @@
-//! Storing cards: one or many in a transaction, by the protocol that makes 'same card?' and reuse exact under any mix of
-//! writers.
+//! Storing cards: one or many in a transaction, by the protocol that makes 'same card?' and reuse exact under any mix
+//! of writers.
 //!
 //! What can be made ready is made ready before the transaction: tokens drawn, rows sealed as if every card were new.
 //! Inside, in this order: the fence (other keys: everything again), idempotency keys, the cards by all fingerprints in
@@ -77,10 +77,10 @@ impl Vault {
     /// The card's number and name are sealed; a cvv, a postal code or track data does not get this far.
     ///
     /// `Argument` for a customer or idempotency key that is not of its form, a token scheme that is no vault's, a time
-    /// before 1970, a `customer_limit` without such a customer, or a name longer than 111 bytes; `Card`
-    /// for metadata that is refused, and a customer or idempotency key that holds a card number; `Domain` and `Network` where a surrogate cannot be made of the number, `Exhausted`
-    /// where all are issued; `Conflict` where the idempotency key was used with another card; `Limit` where the
-    /// customer has too many tokens; `Store`, `Busy`.
+    /// before 1970, a `customer_limit` without such a customer, or a name longer than 111 bytes; `Card` for metadata
+    /// that is refused, and a customer or idempotency key that holds a card number; `Domain` and `Network` where a
+    /// surrogate cannot be made of the number, `Exhausted` where all are issued; `Conflict` where the idempotency key
+    /// was used with another card; `Limit` where the customer has too many tokens; `Store`, `Busy`.
     pub fn tokenize(&self, card: &Card, options: &TokenizeOptions) -> Result<Instrument> {
         let mut outcomes = self.tokenize_many(&[(card, *options)])?;
         outcomes.pop().unwrap_or_else(|| Err(Code::Internal.into()))

@@ -36,7 +36,8 @@ pub fn present(test: &str) -> bool {
     found
 }
 
-/// Where `initdb`, `postgres`, `psql`, `pg_basebackup` and `pg_dump` are: the newest of Debian's versions, or on the path.
+/// Where `initdb`, `postgres`, `psql`, `pg_basebackup` and `pg_dump` are: the newest of Debian's versions, or on the
+/// path.
 fn programs() -> Option<&'static Path> {
     static PROGRAMS: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAMS.get_or_init(find_programs).as_deref()

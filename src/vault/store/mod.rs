@@ -50,8 +50,8 @@ pub trait Store: Send + Sync {
     /// none.
     fn write(&self, work: Work<'_>) -> Result<()>;
 
-    /// Like [`Store::write`], for work that raises the fence: writers that come while it waits for the running ones make
-    /// way for it.
+    /// Like [`Store::write`], for work that raises the fence: writers that come while it waits for the running ones
+    /// make way for it.
     fn write_alone(&self, work: Work<'_>) -> Result<()> {
         self.write(work)
     }
@@ -391,9 +391,9 @@ pub fn in_seconds(time: i64) -> i64 {
     if time < 1000 * SECOND { time } else { time / SECOND }
 }
 
-/// A new id: eight bytes of the time, in 2^-16 milliseconds since 1970, then eight random ones. Ids that a process makes
-/// ascend. Rows that are made one after the other lie side by side, where random ids would touch a page of their own
-/// each.
+/// A new id: eight bytes of the time, in 2^-16 milliseconds since 1970, then eight random ones. Ids that a process
+/// makes ascend. Rows that are made one after the other lie side by side, where random ids would touch a page of their
+/// own each.
 pub fn new_id(random: &mut Random) -> Result<Id> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

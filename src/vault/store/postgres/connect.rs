@@ -39,7 +39,8 @@ impl Target {
     /// certificates or `system`, which is also what `verify-ca` and `verify-full` do without it. The hosts are tried in
     /// their order until one takes writes.
     ///
-    /// `patience` bounds each wait for a lock, and the attempts to reach a host where the URL's `connect_timeout` does not. `Argument` for a URL that is not of this form.
+    /// `patience` bounds each wait for a lock, and the attempts to reach a host where the URL's `connect_timeout` does
+    /// not. `Argument` for a URL that is not of this form.
     pub fn parse(url: &str, patience: Duration) -> Result<Target> {
         let (rest, own) = take_own_parameters(url)?;
         let (mode, trust) = own.mode()?;

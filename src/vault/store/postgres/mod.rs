@@ -1,7 +1,7 @@
 //! The PostgreSQL store: a fleet of processes on one vault.
 //!
-//! A call takes a session out of the pool, or opens one; a transaction is four round trips. The database's own isolation
-//! level holds: what conflicts is run again from the beginning, by whoever asked for it.
+//! A call takes a session out of the pool, or opens one; a transaction is four round trips. The database's own
+//! isolation level holds: what conflicts is run again from the beginning, by whoever asked for it.
 
 mod client;
 mod connect;
@@ -64,9 +64,9 @@ impl PostgresStore {
         outcome
     }
 
-    /// Tries each host once. What waiting may mend, as after a fail-over, when a standby is about to become the primary,
-    /// is to be tried again: whoever has the patience waits, and holds nothing meanwhile. What it does not mend, such as
-    /// a wrong password, is said at once.
+    /// Tries each host once. What waiting may mend, as after a fail-over, when a standby is about to become the
+    /// primary, is to be tried again: whoever has the patience waits, and holds nothing meanwhile. What it does not
+    /// mend, such as a wrong password, is said at once.
     fn connect(&self) -> Result<Session> {
         let mut out_of_reach = None;
         let session = match self.target.attempt() {
@@ -158,7 +158,8 @@ impl Drop for Open<'_> {
 }
 
 /// A second row beside the fence, which nobody locks for long: until when, in milliseconds since 1970 by the server's
-/// clock, writers are to make way for a change of the keys. Whoever has asked for it and died does not stop them for long.
+/// clock, writers are to make way for a change of the keys. Whoever has asked for it and died does not stop them for
+/// long.
 const MAKE_WAY: &str = "insert into fence (id, vault, version, schema)
     values (2, '', (extract(epoch from now()) * 1000)::bigint + 2000, 0)
     on conflict (id) do update set version = excluded.version";

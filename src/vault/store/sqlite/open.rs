@@ -46,8 +46,8 @@ impl Opened {
         }
     }
 
-    /// [`Opened::still_there`] for those who read, who do not ask again within a millisecond: to look for the file takes
-    /// a sixth of a look-up. What is read so soon after the file went could as well have been read just before.
+    /// [`Opened::still_there`] for those who read, who do not ask again within a millisecond: to look for the file
+    /// takes a sixth of a look-up. What is read so soon after the file went could as well have been read just before.
     pub fn was_there_lately(&mut self, place: &Place) -> Result<()> {
         let now = Instant::now();
         if now.duration_since(self.seen) >= LATELY {
@@ -173,8 +173,8 @@ pub fn pragma(connection: &Connection, name: &str) -> Result<i32> {
     connection.pragma_query_value(None, name, |row| row.get(0)).map_err(failed)
 }
 
-/// Switching a new file to the log needs it alone, and SQLite does not wait there: of many that open it at once some are
-/// turned away.
+/// Switching a new file to the log needs it alone, and SQLite does not wait there: of many that open it at once some
+/// are turned away.
 fn write_ahead_log(connection: &Connection, busy_timeout: Duration) -> Result<()> {
     let deadline = Instant::now() + busy_timeout;
     loop {
