@@ -20,7 +20,7 @@ demo: toolchain
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" TARGET="$(TARGET)" sh examples/demo.sh
 
 # All suites; prints how many tests ran in each, and which suites could not run here and why: PostgreSQL's where there
-# is no `postgres` to start.
+# is no `postgres` to start, the providers' clients where there is no Node.js or no network to download them from.
 test: toolchain $(VENV)/ready
 	@CARGO="$(CARGO)" $(VENV)/bin/python tests/run.py
 

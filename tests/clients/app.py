@@ -1,10 +1,10 @@
-"""The dialects of a new vault under uvicorn, on a free port of the loopback address, for the clients of this folder.
+"""The dialects of a new vault under uvicorn, on a free port of the loopback address, for `run.py`.
 
     app.py FOLDER DOCUMENT
 
-Prints one line of JSON: the URL, and what the callers present. Vault and root key are made in FOLDER, and so is
-`sumup.jsonl`: a line for each of SumUp's replies, with what DOCUMENT has against it. All that a log could tell goes to the
-standard error stream. Ends with its standard input.
+Prints one line of JSON: the URL, and what the callers present. Vault and root key are made in FOLDER, and so
+is `sumup.jsonl`: a line for each of SumUp's replies, with what DOCUMENT has against it. All that a log could
+tell goes to the standard error stream. Ends with its standard input.
 """
 
 import asyncio
@@ -17,11 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-from watch import Watch
-
 import panseal
+import uvicorn
 from panseal.asgi import Message, Receive, Scope, Send
+from watch import Watch
 
 AUTHENTICITY_TOKEN = "7db11ea5d4a1af32421b564c79b946d1ead3daf0"
 MERCHANT_KEY = b"qwert1234"

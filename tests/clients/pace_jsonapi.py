@@ -40,7 +40,11 @@ def refused(what: str, status: int, code: str | None, call: object) -> None:
     """Expect an error object of JSON:API."""
     error = raised(ApiClientError, call)
     (found,) = json.loads(error.content)["errors"] if error else [{}]
-    expect(f"{what}: {status} {code or ''}".rstrip(), (found.get("status"), found.get("code")), (str(status), code))
+    expect(
+        f"{what}: {status} {code or ''}".rstrip(),
+        (found.get("status"), found.get("code")),
+        (str(status), code),
+    )
 
 
 def main() -> None:
@@ -50,7 +54,9 @@ def main() -> None:
     before = len(methods.get().data)
     id_ = str(uuid.uuid4())
     made = creditcard.post(object=wanted(CARD_TOKEN, id=id_))
-    expect("a card token is registered, by the id that was sent", (made.status_code, made.data.id), (201, id_))
+    expect(
+        "a card token is registered, by the id that was sent", (made.status_code, made.data.id), (201, id_)
+    )
     expect("as a payment method", made.data.type, "paymentMethod")
     shown = {"kind": "creditcard", "identificationString": "Mastercard **** **** **** 4444"}
     expect("that can be told", made.data.attributes.items() >= shown.items())
@@ -65,16 +71,30 @@ def main() -> None:
     expect("and given an alias", (patched.status_code, patched.data.attributes["alias"]), (200, "Žana's"))
     expect("which stays", one.get().data.attributes["alias"], "Žana's")
 
-    refused("that id for another card", 409, None, lambda: creditcard.post(object=wanted(os.environ["CARD_TOKEN_3"], id=id_)))
+    refused(
+        "that id for another card",
+        409,
+        None,
+        lambda: creditcard.post(object=wanted(os.environ["CARD_TOKEN_3"], id=id_)),
+    )
     refused("another type", 409, None, lambda: creditcard.post(object=wanted(CARD_TOKEN, type="card")))
-    refused("a token that there is not", 422, "provider:invalid-content", lambda: creditcard.post(object=wanted("0" * 48)))
+    refused(
+        "a token that there is not",
+        422,
+        "provider:invalid-content",
+        lambda: creditcard.post(object=wanted("0" * 48)),
+    )
     off = os.environ["CARD_TOKEN_OFF"]
-    refused("a token out of use", 422, "provider:card-not-usable", lambda: creditcard.post(object=wanted(off)))
+    refused(
+        "a token out of use", 422, "provider:card-not-usable", lambda: creditcard.post(object=wanted(off))
+    )
     refused("no token", 422, None, lambda: creditcard.post(object=wanted("")))
     other = client("PACE_KEY_OF_ANOTHER").endpoint
     refused("another user does not find it", 404, None, lambda: other(f"payment-methods/{id_}").get())
     theirs = other("payment-methods/creditcard")
-    refused("nor registers it", 422, "provider:invalid-content", lambda: theirs.post(object=wanted(CARD_TOKEN)))
+    refused(
+        "nor registers it", 422, "provider:invalid-content", lambda: theirs.post(object=wanted(CARD_TOKEN))
+    )
     nobody = client("PACE_KEY_OF_NOBODY").endpoint("payment-methods")
     refused("a key without a user", 401, "missing-linked-identity", lambda: nobody.get())
     reader = client("PACE_KEY_TO_READ").endpoint(f"payment-methods/{id_}")
@@ -82,7 +102,12 @@ def main() -> None:
     for what, status, header in (("JSON", 415, "Content-Type"), ("HTML", 406, "Accept")):
         media = {"Content-Type": "application/vnd.api+json", "Accept": "application/vnd.api+json"}
         headers = media | {header: "application/json" if what == "JSON" else "text/html"}
-        refused(what, status, None, lambda headers=headers: creditcard.post(object=wanted(CARD_TOKEN), headers=headers))
+        refused(
+            what,
+            status,
+            None,
+            lambda headers=headers: creditcard.post(object=wanted(CARD_TOKEN), headers=headers),
+        )
 
     expect("it is deleted", one.delete().status_code, 204)
     refused("and gone", 404, None, lambda: one.get())

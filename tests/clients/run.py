@@ -2,8 +2,9 @@
 
     run.py [NAME...]
 
-NAME is one of the programs, `sumup_sdk.py`; all of them by default. Clients are downloaded on first use, in the versions
-that stand in this folder, and kept in `target/clients`. Called by `tests/run.py`, when the Python extension is there.
+NAME is one of the programs, `sumup_sdk.py`; all of them by default. Clients are downloaded on first use, in
+the versions that stand in this folder, and kept in `target/clients`. Called by `tests/run.py`, once there is
+the Python extension.
 """
 
 import contextlib
@@ -31,8 +32,10 @@ from sumup_document import amended  # noqa: E402
 KEPT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "clients"
 PATIENCE = 300
 
-# The card numbers that the programs send, as the environment variables by which they find them. No log may have them.
+# The card numbers that the programs send, as the environment variables by which they find them. No log may
+# have them.
 CARDS = {"VISA": "4111111111111111", "MASTERCARD": "5555555555554444", "AMEX": "378282246310005"}
+# One that a log must have: a caller has put it into a path.
 PLANTED = "4242424242424242"
 
 
@@ -185,24 +188,27 @@ def run(program: Program, environment: dict[str, str], given: dict[str, str], ta
 
 
 def check_replies(notes: Path, program: Program, tally: Tally) -> None:
-    """Hold SumUp's replies to a program against SumUp's document. Each request must be one that the document has."""
+    """Look at what SumUp's document has against the replies to a program, and against its requests."""
     replies = [json.loads(line) for line in notes.read_text().splitlines()]
     for reply in replies:
         if reply["fault"] is not None:
             what = f"{reply['method']}, answered {reply['status']}: {reply['fault']}"
             tally.expect(program.name, what, False)
     tally.expect(program.name, "has been answered", len(replies) > 5)
-    tally.expect(program.name, "all replies are as the document says", all(r["fault"] is None for r in replies))
+    tally.expect(
+        program.name, "all replies are as the document says", all(r["fault"] is None for r in replies)
+    )
 
 
 def search(folder: Path, tally: Tally) -> None:
     """Look for the card numbers in the log, which has all replies too, and in the vault's files."""
-    files = sorted(file for file in folder.iterdir() if file.name == "log" or file.name.startswith("cards.db"))
+    files = sorted(
+        file for file in folder.iterdir() if file.name == "log" or file.name.startswith("cards.db")
+    )
     tally.expect("search", "there are a log and a vault", len(files) >= 2)
     for number in CARDS.values():
         found = [file.name for file in files if number_in(file, number)]
         tally.expect("search", f"no file has {number}: {found}", not found)
-    # A caller has put this one into a path: the most careless log that there is has it. So the search finds what is there.
     found = [file.name for file in files if number_in(file, PLANTED)]
     tally.expect("search", f"the planted number is found in the log alone: {found}", found == ["log"])
 

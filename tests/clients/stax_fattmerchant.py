@@ -61,7 +61,9 @@ def client(key: str) -> FMClient:
 
 def is_now(time: datetime.datetime) -> bool:
     """Whether a time is of this minute, in UTC."""
-    return abs(datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - time) < datetime.timedelta(minutes=1)
+    return abs(datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - time) < datetime.timedelta(
+        minutes=1
+    )
 
 
 def refused(what: str, kind: type[FattmerchantException], code: int, body: object, call: object) -> None:
@@ -76,7 +78,16 @@ def main() -> None:
     """Customers, payment methods, errors."""
     sdk = client(os.environ["STAX_KEY"])
     made = sdk.customers.create(CUSTOMER)
-    names = ("firstname", "lastname", "company", "email", "phone", "address_1", "address_city", "address_state")
+    names = (
+        "firstname",
+        "lastname",
+        "company",
+        "email",
+        "phone",
+        "address_1",
+        "address_city",
+        "address_state",
+    )
     expect("a customer is created", {name: getattr(made, name) for name in names}.items() <= CUSTOMER.items())
     expect("now", is_now(made.created_at))
     expect("and not deleted", made.deleted_at, None)
@@ -122,7 +133,9 @@ def main() -> None:
     endpoint = f"payment-method/{method.id}"
     request.put(endpoint=endpoint, payload={"card_exp": "122031", "person_name": "Ada King"})
     changed = sdk.paymentmethods.get(method.id)
-    expect("an update changes expiry and name", (changed.card_exp, changed.person_name), ("122031", "Ada King"))
+    expect(
+        "an update changes expiry and name", (changed.card_exp, changed.person_name), ("122031", "Ada King")
+    )
     request._Request__make_request("core", "delete", endpoint)
     expect("a deleted one can be read", is_now(sdk.paymentmethods.get(method.id).deleted_at))
     expect("and is not listed", [of.id for of in sdk.customers.payment_methods(made.id)], [newer["id"]])
@@ -133,14 +146,18 @@ def main() -> None:
     number = {"card_number": ["Invalid Card Number"]}
     expired = {"tokenization_error": [["Year is expired"]]}
     unknown = {"id": ["The selected id is invalid."]}
-    refused("a wrong check digit", wrong, 422, number, lambda: post(CARD | {"card_number": "4111111111111112"}))
+    refused(
+        "a wrong check digit", wrong, 422, number, lambda: post(CARD | {"card_number": "4111111111111112"})
+    )
     refused("an expired card", wrong, 422, expired, lambda: post(CARD | {"card_exp": "0420"}))
     required = {"card_number": ["The card number field is required."]}
     refused("no number", wrong, 400, required, lambda: post(CARD | {"card_number": None}))
     nobody = "3f6a8f0a-6b1e-4d57-9f0a-0d4b7f3c1a11"
     refused("an unknown customer's card", wrong, 422, unknown, lambda: post(CARD | {"customer_id": nobody}))
     refused("an unknown method", wrong, 422, unknown, lambda: sdk.paymentmethods.get(nobody))
-    refused("an unknown customer", missing, 404, {"id": "customer not found"}, lambda: sdk.customers.get(nobody))
+    refused(
+        "an unknown customer", missing, 404, {"id": "customer not found"}, lambda: sdk.customers.get(nobody)
+    )
     stranger = client("nonsense")
     refused("an unknown key", token, 401, {"error": "invalid_token"}, stranger.customers.list)
 

@@ -1,7 +1,7 @@
 """SumUp's own OpenAPI document, cut down to what is served, and amended where it must be.
 
-`sumup-2024-02-27.json` is github.com/sumup/sumup-openapi at cd42ae8c7113929d9e7071d442981ea67a17b7e4, byte by byte: the last
-of their documents in which payment instruments can be created.
+`sumup-2024-02-27.json` is github.com/sumup/sumup-openapi at cd42ae8c7113929d9e7071d442981ea67a17b7e4, the
+last of their documents in which payment instruments can be created.
 """
 
 import copy
@@ -32,8 +32,8 @@ def amended(examples: dict[str, str]) -> dict[str, Any]:
     document["paths"] = paths
     by_id = {op["operationId"]: op for item in paths.values() for op in item.values() if is_served(op)}
     assert set(by_id) == set(SERVED)
-    # It names no answer to a customer that cannot be one. SumUp's documents of today have 400 for that too, with the body
-    # that this one has for a card.
+    # It names no answer to a customer that cannot be one. SumUp's documents of today have 400 for that,
+    # with the body that this one has for a card.
     invalid = by_id["CreatePaymentInstrument"]["responses"]["400"]
     for name in ("CreateCustomer", "UpdateCustomer"):
         by_id[name]["responses"]["400"] = copy.deepcopy(invalid)

@@ -1,6 +1,6 @@
 """`schemathesis` asks SumUp's dialect all that SumUp's document allows, and much that it does not.
 
-    sumup_schemathesis.py DOCUMENT NOTES FOLDER
+sumup_schemathesis.py DOCUMENT NOTES FOLDER
 """
 
 import json
@@ -19,10 +19,11 @@ DOCUMENT, NOTES, FOLDER = map(Path, sys.argv[1:])
 
 # All that there are, but for two.
 LEFT_OUT = (
-    # The document says in words what its schemas do not: that a card's number is one, that a year is `YY` or `YYYY`, that
-    # a country has two letters. What fits the schema and not the words is refused.
+    # The document says in words what its schemas do not: that a card's number is one, that a year is `YY` or
+    # `YYYY`, that a country has two letters. What fits the schema and not the words is refused.
     "positive_data_acceptance",
-    # `"personal_details": null` does not fit the schema; SumUp's own SDK 0.0.11 sends it, and it is taken for nothing.
+    # `"personal_details": null` does not fit the schema. SumUp's own SDK 0.0.11 sends it, and it is taken for
+    # nothing.
     "negative_data_rejection",
 )
 
@@ -76,7 +77,15 @@ def main() -> None:
     expect("by hundreds of requests", run["test_cases"]["generated"] > 300)
     notes = [json.loads(line) for line in NOTES.read_text().splitlines()[before:]]
     seen = {(note["method"], note["status"]) for note in notes}
-    wanted = {("POST", 201), ("POST", 400), ("POST", 409), ("GET", 200), ("GET", 404), ("PUT", 200), ("PUT", 400)}
+    wanted = {
+        ("POST", 201),
+        ("POST", 400),
+        ("POST", 409),
+        ("GET", 200),
+        ("GET", 404),
+        ("PUT", 200),
+        ("PUT", 400),
+    }
     wanted |= {("DELETE", 204), ("DELETE", 404)}
     expect("which were answered in many ways", sorted(wanted - seen), [])
 

@@ -41,7 +41,9 @@ def customers(client: Sumup) -> None:
         ID, personal_details={"phone": "+44 113 496 0001", "address": {"city": "York", "country": "GB"}}
     )
     after = details | {"phone": "+44 113 496 0001", "address": ADDRESS | {"city": "York"}}
-    expect("an update changes what it names alone", changed.personal_details.model_dump(exclude_none=True), after)
+    expect(
+        "an update changes what it names alone", changed.personal_details.model_dump(exclude_none=True), after
+    )
     expect("and stays", client.customers.get(ID), changed)
     plain = client.customers.create(customer_id=f"{ID}-plain")
     expect("a customer needs no details", plain.personal_details, None)
@@ -65,7 +67,9 @@ def instruments(client: Sumup) -> None:
     expect("it is deactivated", client.customers.deactivate_payment_instrument(ID, listed.token), None)
     (listed,) = client.customers.list_payment_instruments(ID)
     expect("and listed as not active", listed.active, False)
-    refused("a second time", 404, Error, lambda: client.customers.deactivate_payment_instrument(ID, made.token))
+    refused(
+        "a second time", 404, Error, lambda: client.customers.deactivate_payment_instrument(ID, made.token)
+    )
 
 
 def refused(what: str, status: int, body: object, call: object) -> None:

@@ -29,7 +29,9 @@ def main() -> None:
     made = client.customers.create(CreateCustomerBody(customer_id=ID, personal_details=details))
     expect("and one with details", (made.customer_id, made.personal_details), (ID, details))
     expect("which is found again", client.customers.get(ID), made)
-    changed = client.customers.update(ID, UpdateCustomerBody(personal_details=PersonalDetails(last_name="King")))
+    changed = client.customers.update(
+        ID, UpdateCustomerBody(personal_details=PersonalDetails(last_name="King"))
+    )
     expect("an update's nulls change nothing", changed.personal_details.first_name, "Ada")
     expect("and what it names is changed", changed.personal_details.last_name, "King")
     expect("the address stays too", changed.personal_details.address, address)
@@ -39,7 +41,9 @@ def main() -> None:
     expect("an instrument is created over its HTTP client", reply.status_code, 201)
     (listed,) = client.customers.list_payment_instruments(ID)
     expect("and listed", (listed.token, listed.active), (reply.json()["token"], True))
-    expect("with network and last four", (listed.card.type, listed.card.last_4_digits), ("MASTERCARD", "4444"))
+    expect(
+        "with network and last four", (listed.card.type, listed.card.last_4_digits), ("MASTERCARD", "4444")
+    )
     expect("it is deactivated", client.customers.deactivate_payment_instrument(ID, listed.token), None)
     (listed,) = client.customers.list_payment_instruments(ID)
     expect("and listed as not active", listed.active, False)
@@ -48,7 +52,11 @@ def main() -> None:
     for what, status, call in (
         ("a customer of that id again", 409, lambda: client.customers.create(body)),
         ("an unknown customer", 404, lambda: client.customers.get("nobody")),
-        ("a second deactivation", 404, lambda: client.customers.deactivate_payment_instrument(ID, listed.token)),
+        (
+            "a second deactivation",
+            404,
+            lambda: client.customers.deactivate_payment_instrument(ID, listed.token),
+        ),
     ):
         error = raised(APIError, call)
         expect(f"{what}: {status}", getattr(error, "status", None), status)

@@ -43,10 +43,14 @@ class Watch:
         path = scope["path"].removeprefix(self._path)
         fault = self.fault(scope["method"], path, start["status"], dict(start["headers"]), body)
         with self._notes.open("a") as notes:
-            print(json.dumps({"method": scope["method"], "status": start["status"], "fault": fault}), file=notes)
+            print(
+                json.dumps({"method": scope["method"], "status": start["status"], "fault": fault}), file=notes
+            )
         return None
 
-    def fault(self, method: str, path: str, status: int, headers: dict[bytes, bytes], body: bytes) -> str | None:
+    def fault(
+        self, method: str, path: str, status: int, headers: dict[bytes, bytes], body: bytes
+    ) -> str | None:
         """What the document has against a reply."""
         request = MockRequest(HOST, method, path)
         media = headers.get(b"content-type", b"").decode()
@@ -82,7 +86,15 @@ def main() -> int:
         ("an unknown network", "GET", of_customer, 200, json_, instrument.replace(b"VISA", b"ALELO"), False),
         ("five last digits", "GET", of_customer, 200, json_, instrument.replace(b"1111", b"11111"), False),
         ("a time without a zone", "GET", of_customer, 200, json_, instrument.replace(b"+00:00", b""), False),
-        ("a text for a boolean", "GET", of_customer, 200, json_, instrument.replace(b"true", b'"yes"'), False),
+        (
+            "a text for a boolean",
+            "GET",
+            of_customer,
+            200,
+            json_,
+            instrument.replace(b"true", b'"yes"'),
+            False,
+        ),
         ("a number for a status", "GET", customers, 403, json_, b'{"status_code":403}', False),
         ("a 204 with a body", "DELETE", of_customer + "/a", 204, json_, b"{}", False),
         ("a path that there is not", "GET", "/v0.1/customer", 404, json_, b"{}", False),

@@ -110,8 +110,8 @@ signed GET "/v2/merchants/customers/w-$ID"
 expect 'by the merchant'\''s own id too' "$status $(text uuid)" "200 $uuid"
 signed POST "/v2/customers/$uuid" '{"city":"Leeds"}'
 expect 'and changed' "$status $(text city) $(text name)" '200 Leeds Ada Byron'
-signed GET '/v2/customers?limit=1&offset=0'
-expect 'and listed' "$status $(text uuid)" "200 $uuid"
+signed GET '/v2/customers?limit=50&offset=0'
+expect 'and listed' "$status $(grep -c "\"uuid\":\"$uuid\"" <<<"$body")" '200 1'
 signed GET "/v2/customers/$uuid/payment-methods?limit=10&offset=0"
 expect 'without payment methods' "$status $body" '200 {"status":"approved","data":[]}'
 signed GET '/v2/payment-methods?limit=10&offset=0'
