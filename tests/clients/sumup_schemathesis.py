@@ -63,7 +63,7 @@ def main() -> None:
     )
     expect("the customer of the examples is there", made.status_code, 201)
     before = len(NOTES.read_text().splitlines())
-    status, reports = asked("whole", DOCUMENT, "--max-examples", "20")
+    status, reports = asked("whole", DOCUMENT, "--max-examples", "10")
     cases = list(ET.parse(reports / "junit.xml").iter("testcase"))
     for case in cases:
         faults = [fault.get("message") or fault.text for fault in case if fault.tag in ("failure", "error")]

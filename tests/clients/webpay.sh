@@ -110,11 +110,11 @@ signed GET "/v2/merchants/customers/w-$ID"
 expect 'by the merchant'\''s own id too' "$status $(text uuid)" "200 $uuid"
 signed POST "/v2/customers/$uuid" '{"city":"Leeds"}'
 expect 'and changed' "$status $(text city) $(text name)" '200 Leeds Ada Byron'
-signed GET '/v2/customers?limit=50&offset=0'
+signed GET '/v2/customers?limit=100&offset=0'
 expect 'and listed' "$status $(grep -c "\"uuid\":\"$uuid\"" <<<"$body")" '200 1'
 signed GET "/v2/customers/$uuid/payment-methods?limit=10&offset=0"
 expect 'without payment methods' "$status $body" '200 {"status":"approved","data":[]}'
-signed GET '/v2/payment-methods?limit=10&offset=0'
+signed GET '/v2/payment-methods?limit=100&offset=0'
 expect 'the merchant has some' "$status $([ "$(count masked_pan)" -ge 3 ] && echo yes)" '200 yes'
 expect 'with six stars in their masks' "$(grep -c '"555555\*\*\*\*\*\*4444"' <<<"$body")" 1
 
@@ -124,7 +124,7 @@ send "Bearer $PACE_KEY_OF_ANOTHER" POST /pace/pay/2020-4/payment-methods/creditc
     '{"data":{"type":"paymentMethod","attributes":{"kind":"creditcard","cardToken":"'"$token"'"}}}'
 expect 'PACE registers the token' "$status $(text identificationString)" '201 Mastercard **** **** **** 4444'
 media=
-signed GET '/v2/payment-methods?limit=50&offset=0'
+signed GET '/v2/payment-methods?limit=100&offset=0'
 expect 'and WebPay lists it as that user'\''s' "$status $(grep -c '"user-2"' <<<"$body")" '200 1'
 
 signed DELETE "/v2/customers/$uuid"
