@@ -105,6 +105,9 @@ impl Place {
             set("synchronous", "full")?;
             // Pages that are written again and again go to the file once.
             set("wal_autocheckpoint", "8000")?;
+        } else {
+            // A commit in which a page was split looks through all of them: there are half as many.
+            set("page_size", "8192")?;
         }
         // In KiB: the inner pages of all indexes of millions of rows, and what a batch of a thousand changes.
         set("cache_size", "-16384")?;
