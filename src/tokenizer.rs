@@ -141,8 +141,10 @@ impl Tokenizer {
     /// `ff1` refuses a number with too few hidden digits (`Domain`), without a valid check digit (`Luhn`), of a network
     /// that asks for none (`Network`), or of a length that its network does not use (`Length`).
     pub fn tokenize(&self, pan: &Pan) -> Result<Token> {
-        self.look_now_and_then();
-        self.run(|loaded| self.token(loaded, loaded.active(), pan))
+        Token::made(|token| {
+            self.look_now_and_then();
+            self.run(|loaded| self.token(loaded, loaded.active(), pan, token))
+        })
     }
 
     /// The number of a token.
@@ -156,11 +158,10 @@ impl Tokenizer {
     }
 
     fn number_of(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
-        self.look_now_and_then();
-        self.run(|loaded| {
-            let pan = self.number(loaded, token)?;
-            expect.check(&pan)?;
-            Ok(pan)
+        Pan::made(|pan| {
+            self.look_now_and_then();
+            self.run(|loaded| self.number(loaded, token, pan))?;
+            Ok(expect.check(pan)?)
         })
     }
 
@@ -180,7 +181,7 @@ impl Tokenizer {
             let mut pans = [const { Err(Code::Missing) }; BATCH];
             let mut count = 0;
             for (pan, number) in pans.iter_mut().zip(&mut numbers) {
-                *pan = Pan::parse(number, separators);
+                Pan::make_in(pan, |pan| pan.parse_in(number, separators));
                 count += 1;
             }
             self.run(|loaded| {
@@ -233,7 +234,10 @@ impl Tokenizer {
     /// it was stored, if it was.
     pub fn candidates(&self, pan: &Pan) -> Result<Vec<Token>> {
         self.refresh_if_possible();
-        self.run(|loaded| loaded.live.iter().map(|live| self.token(loaded, live, pan)).collect())
+        self.run(|loaded| {
+            let token_of = |live| Token::made(|token| self.token(loaded, live, pan, token));
+            loaded.live.iter().map(token_of).collect()
+        })
     }
 
     /// A token's successor under the active epoch; itself, where that is its own. Replace it before its epoch is
@@ -365,18 +369,20 @@ impl Tokenizer {
         fresh
     }
 
-    fn token(&self, loaded: &Loaded, live: &Live, pan: &Pan) -> Result<Token> {
-        self.with_ready(loaded, live, |ready| ready.token(live.slot, pan))
+    /// Makes a blank token that of a number.
+    fn token(&self, loaded: &Loaded, live: &Live, pan: &Pan, token: &mut Token) -> Result<()> {
+        self.with_ready(loaded, live, |ready| ready.token(live.slot, pan, token))
     }
 
-    fn number(&self, loaded: &Loaded, token: &[u8]) -> Result<Pan> {
+    /// Reads the number of a token into a blank one.
+    fn number(&self, loaded: &Loaded, token: &[u8], pan: &mut Pan) -> Result<()> {
         if needs_slot(self.scheme) {
             let live = loaded.of_slot(slot_of(token)?)?;
-            return self.with_ready(loaded, live, |ready| ready.number(token));
+            return self.with_ready(loaded, live, |ready| ready.number(token, pan));
         }
         let mut outcome = Err(Code::Token.into());
         for live in &loaded.live {
-            outcome = self.with_ready(loaded, live, |ready| ready.number(token));
+            outcome = self.with_ready(loaded, live, |ready| ready.number(token, pan));
             if !matches!(&outcome, Err(error) if error.code() == Code::Token) {
                 break;
             }
@@ -405,6 +411,14 @@ impl Tokenizer {
                     (places[count], texts[count]) = (place, *token);
                     count += 1;
                 }
+            }
+            if count == tokens.len() {
+                // All of them, as mostly: in their places, for copies of numbers are there to be found.
+                self.with_ready(loaded, live, |ready| {
+                    ready.numbers(tokens, out);
+                    Ok(())
+                })?;
+                continue;
             }
             let mut numbers = [const { Err(Code::Token) }; BATCH];
             self.with_ready(loaded, live, |ready| {

@@ -2,10 +2,64 @@
 //!
 //! What is read and written are card numbers: nothing branches on a digit, and whoever calls wipes what is left.
 
+/// The fewest digits of a text.
+const FEWEST: usize = 12;
 /// The most digits that a value here has.
 const MOST: usize = 19;
+const MOST_IN_PARTS: usize = 24;
 const EIGHT: u64 = 100_000_000;
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// 10^k, and what it takes to divide by it without a division: those of processors take their time, and not always
+/// the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Power {
+    /// The power itself.
+    pub value: u64,
+    reciprocal: u64,
+}
+
+impl Power {
+    const ALL: [Power; MOST + 1] = {
+        let mut all = [Power { value: 1, reciprocal: u64::MAX }; MOST + 1];
+        let mut digits = 1;
+        while digits < all.len() {
+            let value = 10 * all[digits - 1].value;
+            all[digits] = Power { value, reciprocal: u64::MAX / value };
+            digits += 1;
+        }
+        all
+    };
+
+    /// 10 to the power of `digits`, up to 19.
+    #[inline]
+    pub const fn of(digits: usize) -> Power {
+        Power::ALL[digits]
+    }
+
+    /// Quotient and remainder of any number.
+    #[inline]
+    pub fn divide(self, number: u64) -> (u64, u64) {
+        // The estimated quotient is right or one too small.
+        let quotient = ((u128::from(number) * u128::from(self.reciprocal)) >> 64) as u64;
+        let rest = number - quotient * self.value;
+        (quotient + u64::from(rest >= self.value), self.reduced(rest))
+    }
+
+    /// The remainder of any number.
+    #[inline]
+    pub fn remainder(self, number: u64) -> u64 {
+        self.divide(number).1
+    }
+
+    /// The remainder of a number below twice the power. By a mask: a branch would go wrong every other time, and tell
+    /// by its time which way it went.
+    #[inline]
+    pub fn reduced(self, number: u64) -> u64 {
+        let (less, is_below) = number.overflowing_sub(self.value);
+        less.wrapping_add(self.value & u64::from(is_below).wrapping_neg())
+    }
+}
 
 /// The value of 8 to 19 ASCII digits. Of no meaning for any other text.
 #[inline]
@@ -50,15 +104,14 @@ fn parts(digits: &[u8]) -> [u64; 3] {
     }
 }
 
-/// 12 to 19 ASCII digits; what follows them is of no meaning.
-pub(crate) type Text = [u8; 24];
+/// 12 to 19 ASCII digits with zero bytes behind them: in all two of the pieces that compilers copy by.
+pub(crate) type Text = [u8; 32];
 
 /// Writes a value as `len` digits, 12 to 19, of which the one `from_end` places before the last becomes such that the
 /// Luhn sum mod 10 is `residue`. The value has a zero there.
 #[inline]
 pub(crate) fn write_solved(value: u64, len: usize, from_end: usize, residue: u8, out: &mut Text) {
-    let (rest, low) = (value / EIGHT, value % EIGHT);
-    let [high, middle, low] = [rest / EIGHT, rest % EIGHT, low].map(digits_of);
+    let [high, middle, low] = parts_of(value);
     let missing = (10 + residue - luhn_of([high, middle, low])) % 10;
     // Doubled: an even sum comes of half of it, an odd one of a digit whose double has two digits.
     let digit = match (from_end % 2, missing % 2) {
@@ -66,36 +119,36 @@ pub(crate) fn write_solved(value: u64, len: usize, from_end: usize, residue: u8,
         (_, 0) => missing / 2,
         _ => missing.div_ceil(2) + 4,
     };
-    let low = low | u64::from(digit) << (56 - 8 * from_end);
-    let mut put = |at: usize, digits: u64| {
-        if let Some(place) = out.get_mut(at..at + 8) {
-            place.copy_from_slice(&(digits | ZEROS).to_le_bytes());
-        }
-    };
-    // The first word lies over its zeros, the later ones over what is too much of it.
-    match len.checked_sub(16) {
-        None => put(0, middle >> (8 * (16 - len))),
-        Some(more) => {
-            put(0, high >> (8 * (8 - more.max(1))));
-            put(more, middle);
-        }
-    }
-    put(len - 8, low);
+    *out = text([high, middle, low | u64::from(digit) << (56 - 8 * from_end)], len);
 }
 
-/// Writes a value as so many ASCII digits: the last ones of it, with zeros in front.
+/// A value as `len` digits, 12 to 19, with zeros in front.
 #[inline]
-pub(crate) fn write(value: u64, out: &mut [u8]) {
-    let (rest, low) = (value / EIGHT, value % EIGHT);
-    let (high, middle) = (rest / EIGHT, rest % EIGHT);
-    let mut text = [0; 24];
-    for (place, part) in text.chunks_exact_mut(8).zip([high, middle, low]) {
-        place.copy_from_slice(&(digits_of(part) | ZEROS).to_le_bytes());
+pub(crate) fn text_of(value: u64, len: usize) -> Text {
+    text(parts_of(value), len)
+}
+
+/// The last `len` of 24 digits, one a byte, as a text. In registers alone: words that are put over each other in memory
+/// would have to arrive there before the text can be read.
+#[inline(always)]
+fn text(parts: [u64; 3], len: usize) -> Text {
+    let left_out = (MOST_IN_PARTS - len.clamp(FEWEST, MOST)) as u32;
+    let [a, b, c] = parts.map(|part| part | ZEROS);
+    let [a, b, c] = if left_out < 8 { [a, b, c] } else { [b, c, 0] };
+    let bits = 8 * (left_out % 8);
+    let join = |low: u64, high: u64| low >> bits | (high << 1) << (63 - bits);
+    let mut out = [0; size_of::<Text>()];
+    for (place, word) in out.chunks_exact_mut(8).zip([join(a, b), join(b, c), c >> bits]) {
+        place.copy_from_slice(&word.to_le_bytes());
     }
-    let len = out.len().min(text.len());
-    let start = out.len() - len;
-    out[..start].fill(b'0');
-    out[start..].copy_from_slice(&text[text.len() - len..]);
+    out
+}
+
+/// The digits of a value in three words of eight, one a byte.
+#[inline]
+fn parts_of(value: u64) -> [u64; 3] {
+    let (rest, low) = (value / EIGHT, value % EIGHT);
+    [rest / EIGHT, rest % EIGHT, low].map(digits_of)
 }
 
 /// The value of eight digits, one a byte, the first one lowest.
@@ -123,26 +176,28 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_number_of_four_digits_is_written_and_read_in_both_halves() {
+    fn every_number_of_four_digits_is_written_and_read_in_each_quarter() {
         for value in 0..10_000 {
-            for value in [value, value * 10_000, value * 10_001] {
-                let mut text = [0; 8];
-                write(value, &mut text);
-                assert_eq!(text, format!("{value:08}").as_bytes());
-                assert_eq!(value_of(&text), value);
+            for value in [value, value * 10_000, value * 10_001, value * 1_000_100_010_001] {
+                let text = text_of(value, 16);
+                assert_eq!(text[..16], *format!("{value:016}").as_bytes());
+                assert_eq!(value_of(&text[..16]), value);
             }
         }
     }
 
     proptest! {
         #[test]
-        fn digits_are_read_as_a_parser_reads_them_and_written_as_they_were(digits in "[0-9]{8,19}") {
-            let value: u64 = digits.parse().unwrap();
-            prop_assert_eq!(value_of(digits.as_bytes()), value);
+        fn digits_are_read_as_a_parser_reads_them(digits in "[0-9]{8,19}") {
+            prop_assert_eq!(value_of(digits.as_bytes()), digits.parse::<u64>().unwrap());
             prop_assert_eq!(Some(luhn_residue(digits.as_bytes())), crate::card::residue(digits.as_bytes()));
-            let mut text = vec![0; digits.len()];
-            write(value, &mut text);
-            prop_assert_eq!(text, digits.as_bytes());
+        }
+
+        #[test]
+        fn digits_are_written_as_they_were_with_zero_bytes_behind_them(digits in "[0-9]{12,19}") {
+            let text = text_of(value_of(digits.as_bytes()), digits.len());
+            prop_assert_eq!(&text[..digits.len()], digits.as_bytes());
+            prop_assert!(text[digits.len()..].iter().all(|byte| *byte == 0));
         }
 
         #[test]
@@ -159,13 +214,15 @@ mod tests {
         }
 
         #[test]
-        fn a_short_room_gets_the_last_digits_and_a_long_one_zeros(value: u64, room in 0usize..40) {
-            let mut text = vec![0; room];
-            write(value, &mut text);
-            let whole = format!("{value:040}");
-            let last = value.to_string().len();
-            prop_assert_eq!(&text[..], &whole.as_bytes()[40 - room..]);
-            prop_assert!(last <= 20);
+        fn a_power_divides_as_a_division_does(number: u64, digits in 0..=MOST) {
+            let power = Power::of(digits);
+            prop_assert_eq!(power.value, 10u64.pow(digits as u32));
+            for number in [number, number - number % power.value, u64::MAX - number % 3, number % 3] {
+                for number in [number, number.wrapping_sub(1)] {
+                    prop_assert_eq!(power.divide(number), (number / power.value, number % power.value));
+                    prop_assert_eq!(power.remainder(number), number % power.value);
+                }
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::decimal;
+use super::decimal::{self, Text};
 use super::number::refusal;
 use crate::error::Code;
 use crate::secret::SecretText;
@@ -12,7 +12,11 @@ use crate::simd::{self, Reading};
 ///
 /// The digits are held inline and wiped when the value is dropped. They are not printed, compared or cloned;
 /// [`Pan::digits`] is the one way to them.
-pub struct Pan(SecretText<{ Pan::MAX_LEN }>);
+pub struct Pan(SecretText<PAN_ROOM>);
+
+/// More than the most digits, so that it is copied and wiped in two pieces that do not overlap: what was written in
+/// other pieces than it is read in has to be waited for.
+const PAN_ROOM: usize = 24;
 
 /// What becomes of spaces and hyphens in a card number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +42,33 @@ impl Pan {
     /// - [`Code::Length`]: not 12 to 19 digits. The text behind a twentieth digit is not read.
     /// - [`Code::Malformed`]: all digits are zero, which passes the Luhn check but is no number.
     pub fn parse(text: &[u8], separators: Separators) -> Result<Pan, Code> {
-        // Read in place: a number that is moved leaves its digits behind on the stack.
+        Pan::made(|pan| pan.parse_in(text, separators))
+    }
+
+    /// A number that `fill` writes into a blank one in its place: one that is moved leaves its digits behind on the
+    /// stack, and takes its time.
+    #[inline]
+    pub(crate) fn made<E>(fill: impl FnOnce(&mut Pan) -> Result<(), E>) -> Result<Pan, E> {
         let mut outcome = Ok(Pan::blank());
-        if let Ok(pan) = &mut outcome {
-            if let Err(code) = pan.read(text, separators) {
-                outcome = Err(code);
+        Pan::make_in(&mut outcome, fill);
+        outcome
+    }
+
+    /// [`Pan::made`] in the place of what `outcome` was.
+    #[inline]
+    pub(crate) fn make_in<E>(outcome: &mut Result<Pan, E>, fill: impl FnOnce(&mut Pan) -> Result<(), E>) {
+        *outcome = Ok(Pan::blank());
+        if let Ok(pan) = &mut *outcome {
+            if let Err(error) = fill(pan) {
+                *outcome = Err(error);
             }
         }
-        outcome
+    }
+
+    /// [`Pan::parse`] into a blank number.
+    #[inline]
+    pub(crate) fn parse_in(&mut self, text: &[u8], separators: Separators) -> Result<(), Code> {
+        self.read(text, separators).map(|_| ())
     }
 
     /// A place for a number to be read into.
@@ -70,18 +93,25 @@ impl Pan {
     /// The number of a [rank](Pan::rank). `None` for a rank that no number has: one out of range, or one of
     /// the eight whose digits would all be zero.
     pub fn from_rank(rank: u64) -> Option<Pan> {
-        let len = (Pan::MIN_LEN..=Pan::MAX_LEN).find(|len| rank < numbers_below(len + 1))?;
-        let value = rank - numbers_below(len);
-        (value != 0).then(|| Pan::of_value(value, len))
+        Pan::made(|pan| if pan.set_rank(rank) { Ok(()) } else { Err(()) }).ok()
     }
 
-    fn of_value(value: u64, len: usize) -> Pan {
-        let mut pan = Pan::blank();
-        let zeros = &[b'0'; Pan::MAX_LEN][..len];
-        let fits = pan.0.append(zeros);
-        debug_assert!(fits);
-        decimal::write(value, pan.0.as_mut_bytes());
-        pan
+    /// [`Pan::from_rank`] in its place; says whether there is such a number.
+    pub(crate) fn set_rank(&mut self, rank: u64) -> bool {
+        let shorter = (Pan::MIN_LEN + 1..=Pan::MAX_LEN).filter(|len| rank >= numbers_below(*len)).count();
+        let len = Pan::MIN_LEN + shorter;
+        let value = rank - numbers_below(len);
+        let exists = value != 0 && rank < numbers_below(Pan::MAX_LEN + 1);
+        if exists {
+            self.set_text(&decimal::text_of(value, len), len);
+        }
+        exists
+    }
+
+    /// Makes it the number of these digits, `len` of them. Whoever calls has read them as a number.
+    #[inline]
+    pub(crate) fn set_text(&mut self, text: &Text, len: usize) {
+        self.0.set(text, len);
     }
 
     /// The place of the number among all numbers, shorter ones first: the sum of 10^k for k from 12 up to
@@ -126,13 +156,13 @@ impl Pan {
     /// The number as it may be displayed (PCI DSS 3.4.1): first 6 and last 4 digits from 15 digits on, the
     /// last 4 alone below; `*` for each of the others.
     pub fn mask(&self) -> Mask {
-        let shown = if self.len() >= 15 { 6 } else { 0 };
-        let hidden = shown..self.len().saturating_sub(4);
-        let mut mask = Mask::blank();
-        for (place, digit) in self.digits().iter().enumerate() {
-            mask.push(if hidden.contains(&place) { b'*' } else { *digit });
-        }
-        mask
+        let first6 = self.digits().first_chunk().copied().unwrap_or_default();
+        Mask::of(first6, self.len(), self.last4())
+    }
+
+    /// How many of the first digits of a number of this length may be displayed.
+    pub(super) const fn shown_first(len: usize) -> usize {
+        if len >= 15 { 6 } else { 0 }
     }
 }
 
@@ -165,6 +195,16 @@ impl Mask {
     pub fn as_str(&self) -> &str {
         let text = self.text.get(..usize::from(self.len)).unwrap_or_default();
         std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Of a number of `len` digits: the first six only where so many may be displayed.
+    pub(super) fn of(first6: [u8; 6], len: usize, last4: [u8; 4]) -> Mask {
+        let shown = Pan::shown_first(len);
+        let mut mask = Mask::blank();
+        first6[..shown].iter().for_each(|digit| mask.push(*digit));
+        (shown + last4.len()..len).for_each(|_| mask.push(b'*'));
+        last4.iter().for_each(|digit| mask.push(*digit));
+        mask
     }
 
     pub(super) const fn blank() -> Mask {

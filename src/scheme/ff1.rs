@@ -5,20 +5,18 @@
 
 use super::BATCH;
 use super::message::{Direction, MAX_DIGITS, MIN_DIGITS, Message, TWEAK_LEN};
+use crate::card::decimal::Power;
 use crate::error::Code;
-use aes::Aes256Enc;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use crate::simd::{Aes256, Block, LANES, Lanes};
 use zeroize::Zeroize;
 
 pub(super) const ROUNDS: u8 = 10;
 const LENGTHS: usize = MAX_DIGITS - MIN_DIGITS + 1;
 
-type Block = Array<u8, aes::cipher::consts::U16>;
-
 /// A key, expanded, with the encrypted head of each message length.
 pub(super) struct Ff1Key {
-    aes: Aes256Enc,
-    heads: [[u8; 16]; LENGTHS],
+    aes: Aes256,
+    heads: [Block; LENGTHS],
 }
 
 impl Direction {
@@ -31,15 +29,32 @@ impl Direction {
 impl Ff1Key {
     /// Expands a key. Never fails where FF1 was built in.
     pub(super) fn new(key: &[u8; 32]) -> Result<Ff1Key, Code> {
-        let aes = Aes256Enc::new(key.into());
-        let mut heads = [[0; 16]; LENGTHS];
-        for (place, head) in heads.iter_mut().enumerate() {
+        Ok(Ff1Key::with(Aes256::new(key)))
+    }
+
+    fn with(aes: Aes256) -> Ff1Key {
+        let mut heads = std::array::from_fn(|place| {
             let digits = MIN_DIGITS + place;
-            let mut block: Block = head_block(10, digits / 2, digits, TWEAK_LEN).into();
-            aes.encrypt_block(&mut block);
-            *head = block.into();
+            head_block(10, digits / 2, digits, TWEAK_LEN)
+        });
+        aes.encrypt_many(&mut heads);
+        Ff1Key { aes, heads }
+    }
+
+    /// One for each path that the machine has.
+    #[cfg(test)]
+    pub(super) fn of_this_machine(key: &[u8; 32]) -> impl Iterator<Item = Ff1Key> {
+        Aes256::of_this_machine(key).map(Ff1Key::with)
+    }
+
+    /// What goes into all rounds of a message.
+    #[inline(always)]
+    fn base(&self, message: &Message) -> Block {
+        let mut base = self.heads[message.digits - MIN_DIGITS];
+        for (byte, tweak) in base.iter_mut().zip(message.tweak) {
+            *byte ^= tweak;
         }
-        Ok(Ff1Key { aes, heads })
+        base
     }
 
     /// The value that one message becomes, of as many digits. `digits` is within the limits and `value` has no more.
@@ -47,8 +62,7 @@ impl Ff1Key {
         let mut lane = Lane::new(self, message);
         for step in 0..ROUNDS {
             let round = direction.round(step);
-            let mut block = lane.input(round, direction);
-            self.aes.encrypt_block(&mut block);
+            let block = self.aes.encrypt(lane.input(round, direction));
             lane.take(round, direction, &block);
         }
         lane.finish()
@@ -56,6 +70,10 @@ impl Ff1Key {
 
     /// [`Ff1Key::run`] for many messages: independent ones go through the AES unit together.
     pub(super) fn run_many(&self, direction: Direction, messages: &mut [Message]) {
+        if self.aes.has_ff1() {
+            messages.chunks_mut(LANES).for_each(|group| self.run_lanes(direction, group));
+            return;
+        }
         for group in messages.chunks_mut(BATCH) {
             // Each direction gets a loop of its own, without a choice for each lane and round.
             match direction {
@@ -65,9 +83,23 @@ impl Ff1Key {
         }
     }
 
+    fn run_lanes(&self, direction: Direction, group: &mut [Message]) {
+        let mut lanes = Lanes::IDLE;
+        for (place, message) in group.iter().enumerate() {
+            lanes.values[place] = message.value;
+            lanes.digits[place] = message.digits as u64;
+            lanes.bases[place] = self.base(message);
+        }
+        self.aes.ff1(&mut lanes, group.len(), direction == Direction::Decrypt);
+        for (message, value) in group.iter_mut().zip(lanes.values) {
+            message.value = value;
+        }
+        lanes.values.zeroize();
+    }
+
     #[inline(always)]
     fn run_group(&self, direction: Direction, group: &mut [Message]) {
-        let mut blocks = [Block::default(); BATCH];
+        let mut blocks = [[0; 16]; BATCH];
         let mut lanes = [const { Lane::IDLE }; BATCH];
         let (blocks, lanes) = (&mut blocks[..group.len()], &mut lanes[..group.len()]);
         for (lane, message) in lanes.iter_mut().zip(group.iter()) {
@@ -78,7 +110,7 @@ impl Ff1Key {
             for (lane, block) in lanes.iter().zip(blocks.iter_mut()) {
                 *block = lane.input(round, direction);
             }
-            self.aes.encrypt_blocks(blocks);
+            self.aes.encrypt_many(blocks);
             for (lane, block) in lanes.iter_mut().zip(blocks.iter()) {
                 lane.take(round, direction, block);
             }
@@ -89,46 +121,12 @@ impl Ff1Key {
     }
 }
 
-/// 10^k, and what it takes to divide by it without a division: those of processors take their time, and not always
-/// the same.
-#[derive(Clone, Copy)]
-struct Modulus {
-    value: u64,
-    reciprocal: u64,
-}
-
-impl Modulus {
-    const OF_DIGITS: [Modulus; MAX_DIGITS / 2 + 1] = {
-        let mut all = [Modulus { value: 1, reciprocal: 0 }; MAX_DIGITS / 2 + 1];
-        let mut digits = 1;
-        while digits < all.len() {
-            let value = 10 * all[digits - 1].value;
-            all[digits] = Modulus { value, reciprocal: u64::MAX / value };
-            digits += 1;
-        }
-        all
-    };
-
-    /// `number` mod 10^k. The estimated quotient is right or one too small.
-    fn remainder(self, number: u64) -> u64 {
-        let quotient = ((u128::from(number) * u128::from(self.reciprocal)) >> 64) as u64;
-        self.reduced(number - quotient * self.value)
-    }
-
-    /// `number` mod 10^k, of a number below twice that. By a mask: a branch would go wrong every other time, and tell
-    /// by its time which way it went.
-    fn reduced(self, number: u64) -> u64 {
-        let less = number.wrapping_sub(self.value);
-        less.wrapping_add(self.value & ((less as i64) >> 63) as u64)
-    }
-}
-
 /// One message under way.
 struct Lane {
     a: u64,
     b: u64,
     /// 10 to the number of digits of the first and of the second half.
-    moduli: [Modulus; 2],
+    moduli: [Power; 2],
     /// The encrypted head, with the tweak already in.
     base: Block,
     /// How many bits the number of a half takes in a block.
@@ -136,19 +134,13 @@ struct Lane {
 }
 
 impl Lane {
-    const IDLE: Lane =
-        Lane { a: 0, b: 0, moduli: [Modulus::OF_DIGITS[0]; 2], base: Array([0; 16]), shift: 0 };
+    const IDLE: Lane = Lane { a: 0, b: 0, moduli: [Power::of(0); 2], base: [0; 16], shift: 0 };
 
     fn new(key: &Ff1Key, message: &Message) -> Lane {
         let (u, v) = (message.digits / 2, message.digits.div_ceil(2));
-        let moduli = [Modulus::OF_DIGITS[u], Modulus::OF_DIGITS[v]];
-        let mut base = key.heads[message.digits - MIN_DIGITS];
-        for (byte, tweak) in base.iter_mut().zip(message.tweak) {
-            *byte ^= tweak;
-        }
-        let b = moduli[1].remainder(message.value);
-        let a = (message.value - b) / moduli[1].value;
-        Lane { a, b, moduli, base: base.into(), shift: 8 * bytes_of(moduli[1].value) }
+        let moduli = [Power::of(u), Power::of(v)];
+        let (a, b) = moduli[1].divide(message.value);
+        Lane { a, b, moduli, base: key.base(message), shift: 8 * bytes_of(moduli[1].value) }
     }
 
     /// What goes through AES in a round: the round's number and the half that stays, over the base.
@@ -156,10 +148,10 @@ impl Lane {
     fn input(&self, round: u8, direction: Direction) -> Block {
         let stays = if direction == Direction::Encrypt { self.b } else { self.a };
         let word = u32::from(round) << self.shift | stays as u32;
-        let base = u128::from_ne_bytes(self.base.into());
+        let base = u128::from_ne_bytes(self.base);
         // The last four bytes, wherever they are in the number.
         let change = (u128::from(word)).to_be_bytes();
-        (base ^ u128::from_ne_bytes(change)).to_ne_bytes().into()
+        (base ^ u128::from_ne_bytes(change)).to_ne_bytes()
     }
 
     /// Adds or subtracts what came out of AES, and swaps the halves.
@@ -203,21 +195,4 @@ pub(super) fn head_block(radix: u32, u: usize, digits: usize, tweak_len: usize) 
 /// How many bytes a number below `modulus` takes: b of the standard.
 fn bytes_of(modulus: u64) -> u32 {
     (modulus - 1).ilog2() / 8 + 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_remainder_is_what_a_division_leaves(number: u64, digits in 1..Modulus::OF_DIGITS.len()) {
-            let modulus = Modulus::OF_DIGITS[digits];
-            for number in [number, number - number % modulus.value, u64::MAX - number % 3] {
-                prop_assert_eq!(modulus.remainder(number), number % modulus.value);
-                prop_assert_eq!(modulus.remainder(number.wrapping_sub(1)), number.wrapping_sub(1) % modulus.value);
-            }
-        }
-    }
 }

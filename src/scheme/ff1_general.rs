@@ -233,11 +233,12 @@ mod tests {
         ) {
             let value = any % 10u64.pow(digits as u32);
             let message = Message { value, digits, tweak };
-            let fast = Ff1Key::new(&key).unwrap();
-            let secret = fast.run(Direction::Encrypt, &message);
             let plain = ff1(&Cipher::new(&key).unwrap(), 10, &tweak, &to_digits(value, digits), true).unwrap();
-            prop_assert_eq!(to_digits(secret, digits), plain);
-            prop_assert_eq!(fast.run(Direction::Decrypt, &Message { value: secret, ..message }), value);
+            for fast in Ff1Key::of_this_machine(&key) {
+                let secret = fast.run(Direction::Encrypt, &message);
+                prop_assert_eq!(&to_digits(secret, digits), &plain);
+                prop_assert_eq!(fast.run(Direction::Decrypt, &Message { value: secret, ..message }), value);
+            }
         }
 
         #[test]
@@ -245,16 +246,18 @@ mod tests {
             key: [u8; 32], count in 0..200usize, seed: u64, decrypt: bool,
         ) {
             let direction = if decrypt { Direction::Decrypt } else { Direction::Encrypt };
-            let fast = Ff1Key::new(&key).unwrap();
-            let mut messages: Vec<Message> = (0..count as u64).map(|place| {
+            let messages: Vec<Message> = (0..count as u64).map(|place| {
                 let any = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(place as u32 % 64).wrapping_add(place);
                 let digits = MIN_DIGITS + (any % 9) as usize;
                 let tweak = std::array::from_fn(|byte| (any >> (byte % 8)) as u8);
                 Message { value: any % 10u64.pow(digits as u32), digits, tweak }
             }).collect();
-            let single: Vec<u64> = messages.iter().map(|message| fast.run(direction, message)).collect();
-            fast.run_many(direction, &mut messages);
-            prop_assert_eq!(messages.iter().map(|message| message.value).collect::<Vec<_>>(), single);
+            for fast in Ff1Key::of_this_machine(&key) {
+                let single: Vec<u64> = messages.iter().map(|message| fast.run(direction, message)).collect();
+                let mut messages = messages.clone();
+                fast.run_many(direction, &mut messages);
+                prop_assert_eq!(messages.iter().map(|message| message.value).collect::<Vec<_>>(), single);
+            }
         }
     }
 }

@@ -4,12 +4,12 @@
 //! A token's Luhn residue is its *slot*, 1 to 9; a card number's is 0. With `ff1` the slot names the epoch.
 
 use super::ff1::Ff1Key;
-use super::message::{Direction, MAX_DIGITS, Message, TWEAK_LEN};
+use super::message::{Direction, Message, TWEAK_LEN};
 use super::{BATCH, Kept};
 use crate::card::Pan;
-use crate::card::decimal::{self, Text};
+use crate::card::decimal::{self, Power, Text};
 use crate::error::Code;
-use crate::secret::SecretText;
+use crate::secret::{SecretText, Wiped};
 use crate::simd;
 use zeroize::Zeroize;
 
@@ -76,7 +76,8 @@ impl Turn {
     }
 }
 
-/// Replaces the hidden digits: all but the last go through FF1, the last one carries the slot.
+/// Replaces the hidden digits: all but the last go through FF1, the last one carries the slot. As many digits as
+/// there were.
 ///
 /// `Domain` for too few hidden digits; `Token` for what are not 12 to 19 digits.
 pub(super) fn turn(key: &Ff1Key, kept: Kept, turn: Turn, text: &[u8], out: &mut Text) -> Result<(), Code> {
@@ -85,7 +86,8 @@ pub(super) fn turn(key: &Ff1Key, kept: Kept, turn: Turn, text: &[u8], out: &mut 
     Ok(())
 }
 
-/// [`turn`] for up to [`BATCH`] texts that go through the AES unit together; `each` gets the outcome of each of them.
+/// [`turn`] for up to [`BATCH`] texts that go through the AES unit together; `each` gets the outcome of each of them,
+/// and how many digits it has.
 pub(super) fn turn_many<'t>(
     key: &Ff1Key,
     kept: Kept,
@@ -104,18 +106,17 @@ pub(super) fn turn_many<'t>(
         count += 1;
     }
     key.run_many(turn.direction(), &mut messages[..count]);
-    let mut out = Text::default();
-    for (place, (rest, message)) in rests.iter().zip(&mut messages).take(count).enumerate() {
-        match rest {
-            Ok(rest) => {
-                rest.finish(message.value, turn, &mut out);
-                each(place, Ok((&out, rest.len)));
-            }
-            Err(code) => each(place, Err(*code)),
+    // In two loops, for what was written a moment ago in other pieces than it is read in has to be waited for.
+    let mut all = Wiped::new([Text::default(); BATCH]);
+    for ((text, rest), message) in all.iter_mut().zip(&rests).zip(&mut messages).take(count) {
+        if let Ok(rest) = rest {
+            rest.finish(message.value, turn, text);
         }
         message.value.zeroize();
     }
-    out.zeroize();
+    for (place, (text, rest)) in all.iter().zip(&rests).take(count).enumerate() {
+        each(place, rest.map(|rest| (text, rest.len)));
+    }
 }
 
 /// What stays of a number: its length, its kept digits with zeros between them, and how far from the end the hidden
@@ -128,7 +129,7 @@ struct Rest {
 }
 
 /// The hidden digits but the last as a message, and the rest: that last one is solved for, not encrypted.
-#[inline]
+#[inline(always)]
 fn begin(kept: Kept, turn: Turn, text: &[u8]) -> Result<(Message, Rest), Code> {
     let len = match turn {
         Turn::IntoToken(_) => text.len(),
@@ -137,40 +138,29 @@ fn begin(kept: Kept, turn: Turn, text: &[u8]) -> Result<(Message, Rest), Code> {
     };
     let digits = kept.hidden(len)?.len() - 1;
     // The whole is first, encrypted, solved, last.
-    let (whole, lasts) = (decimal::value_of(text), power_of_ten(kept.last()));
-    let (others, last) = (whole / lasts, whole % lasts);
-    let (first, value) = (others / 10 / power_of_ten(digits), others / 10 % power_of_ten(digits));
-    let message = Message { value, digits, tweak: tweak(kept, len, first * lasts + last) };
-    let hidden = (others - first * power_of_ten(digits + 1)) * lasts;
+    let (whole, lasts) = (decimal::value_of(text), Power::of(kept.last()));
+    let (others, last) = lasts.divide(whole);
+    let (first, value) = Power::of(digits).divide(others / 10);
+    let message = Message { value, digits, tweak: tweak(kept, len, first * lasts.value + last) };
+    let hidden = (others - first * Power::of(digits + 1).value) * lasts.value;
     Ok((message, Rest { len, kept: whole - hidden, last: kept.last() }))
 }
 
 impl Rest {
-    /// Puts what became of the hidden digits between the kept ones; zeros stand behind the last.
-    #[inline]
+    /// Puts what became of the hidden digits between the kept ones.
+    #[inline(always)]
     fn finish(&self, value: u64, turn: Turn, out: &mut Text) {
-        let whole = self.kept + value * power_of_ten(self.last + 1);
-        *out = Text::default();
+        let whole = self.kept + value * Power::of(self.last + 1).value;
         decimal::write_solved(whole, self.len, self.last, turn.residue(), out);
     }
 }
 
 /// What a message is bound to: version, length, K, L, and the kept digits as a number.
+#[inline]
 fn tweak(kept: Kept, len: usize, ends: u64) -> [u8; TWEAK_LEN] {
-    let mut tweak = [1, len as u8, kept.first() as u8, kept.last() as u8, 0, 0, 0, 0, 0, 0, 0, 0];
+    let head = u32::from_le_bytes([1, len as u8, kept.first() as u8, kept.last() as u8]);
+    let mut tweak = [0; TWEAK_LEN];
+    tweak[..4].copy_from_slice(&head.to_le_bytes());
     tweak[4..].copy_from_slice(&ends.to_be_bytes());
     tweak
-}
-
-fn power_of_ten(digits: usize) -> u64 {
-    const POWERS: [u64; MAX_DIGITS + 2] = {
-        let mut powers = [1; MAX_DIGITS + 2];
-        let mut digits = 1;
-        while digits < powers.len() {
-            powers[digits] = 10 * powers[digits - 1];
-            digits += 1;
-        }
-        powers
-    };
-    POWERS[digits]
 }

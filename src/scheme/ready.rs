@@ -1,13 +1,13 @@
 //! A scheme with its key, expanded and ready to use: tokens out of numbers and, where there is a way, back.
 
 use super::ff1::Ff1Key;
-use super::hex::{Alphabet, from_token, to_token};
+use super::hex::{self, Alphabet, from_token};
 use super::mac::MacKey;
 use super::numeric::{Turn, turn, turn_many};
 use super::siv::{self, SivKey};
-use super::{BATCH, Kept, Scheme, TOKEN_MAX, Token};
+use super::{BATCH, Kept, Scheme, Token};
 use crate::card::decimal::{self, Text};
-use crate::card::{self, Pan, Separators};
+use crate::card::{self, Pan};
 use crate::error::{Code, Error, Result};
 use crate::simd;
 use zeroize::Zeroize;
@@ -38,22 +38,23 @@ impl Ready {
         kind.map(Ready)
     }
 
-    /// The token of a number; `slot` is that of the key's epoch, and `ff1` alone uses it.
+    /// Makes a blank token that of a number; `slot` is that of the key's epoch, and `ff1` alone uses it.
     ///
     /// `ff1` refuses what the way back could not tell from a wrong guess: `Domain` for too few hidden digits; `Luhn`
     /// for a number without a valid check digit; `Network` for one of no known network or one that asks for no check
     /// digit, whose numbers a token could be taken for; `Length` for one that its network does not use.
-    pub(crate) fn token(&self, slot: u8, pan: &Pan) -> Result<Token, Code> {
+    pub(crate) fn token(&self, slot: u8, pan: &Pan, token: &mut Token) -> Result<(), Code> {
         match &self.0 {
             Kind::Ff1(kept, key) => {
                 card::refuse_without_rules(pan.digits())?;
                 let mut text = Text::default();
                 turn(key, *kept, Turn::IntoToken(slot), pan.digits(), &mut text)?;
-                Ok(to_numeric_token((&text, pan.len())))
+                write_digits(&text, pan.len(), token);
             }
-            Kind::Siv(alphabet, key) => Ok(to_token(&key.seal(pan.rank().to_be_bytes()), *alphabet)),
-            Kind::Mac(key) => Ok(to_token(&key.of(pan.digits())?, Alphabet::Hex)),
+            Kind::Siv(alphabet, key) => hex::write(&key.seal(pan.rank().to_be_bytes()), *alphabet, token),
+            Kind::Mac(key) => hex::write(&key.of(pan.digits())?, Alphabet::Hex, token),
         }
+        Ok(())
     }
 
     /// [`Ready::token`] for up to [`BATCH`] numbers, the good ones together; `each` gets the outcomes in their order.
@@ -71,7 +72,10 @@ impl Ready {
                     card::refuse_without_rules(pan.digits()).map(|()| pan.digits())
                 });
                 turn_many(key, *kept, Turn::IntoToken(slot), texts, |place, digits| {
-                    each(place, digits.map(to_numeric_token));
+                    each(
+                        place,
+                        Token::made(|token| digits.map(|(digits, len)| write_digits(digits, len, token))),
+                    );
                 });
             }
             Kind::Siv(alphabet, key) => {
@@ -82,29 +86,29 @@ impl Ready {
                 key.seal_many(&ranks[..pans.len()], &mut sealed);
                 ranks.zeroize();
                 for (place, (pan, sealed)) in pans.zip(&sealed).enumerate() {
-                    each(place, pan.map(|_| to_token(sealed, *alphabet)));
+                    each(place, Token::made(|token| pan.map(|_| hex::write(sealed, *alphabet, token))));
                 }
             }
             Kind::Mac(_) => {
                 for (place, pan) in pans.enumerate() {
-                    each(place, pan.and_then(|pan| self.token(slot, pan)));
+                    each(place, Token::made(|token| self.token(slot, pan?, token)));
                 }
             }
         }
     }
 
-    /// The number of a token. `Token` where it is not one of this scheme and key, as far as the scheme can tell;
-    /// `Irreversible` for `mac`.
-    pub(crate) fn number(&self, token: &[u8]) -> Result<Pan, Code> {
+    /// Reads the number of a token into a blank one. `Token` where it is not one of this scheme and key, as far as the
+    /// scheme can tell; `Irreversible` for `mac`.
+    pub(crate) fn number(&self, token: &[u8], pan: &mut Pan) -> Result<(), Code> {
         match &self.0 {
             Kind::Ff1(kept, key) => {
                 let mut text = Text::default();
                 let turned = turn(key, *kept, Turn::IntoNumber, token, &mut text);
-                to_plausible_number(turned.map(|()| (&text, token.len())))
+                read_plausible(turned.map(|()| (&text, token.len())), pan)
             }
             Kind::Siv(alphabet, key) => {
                 let sealed = from_token(token, *alphabet).ok_or(Code::Token)?;
-                to_number(key.open(&sealed))
+                read_rank(key.open(&sealed), pan)
             }
             Kind::Mac(_) => Err(Code::Irreversible),
         }
@@ -116,7 +120,7 @@ impl Ready {
             Kind::Ff1(kept, key) => {
                 let texts = tokens.iter().map(|token| Ok(*token));
                 turn_many(key, *kept, Turn::IntoNumber, texts, |place, digits| {
-                    out[place] = to_plausible_number(digits);
+                    Pan::make_in(&mut out[place], |pan| read_plausible(digits, pan));
                 });
             }
             Kind::Siv(alphabet, key) => {
@@ -127,7 +131,7 @@ impl Ready {
                 }
                 key.open_many(&sealed[..tokens.len()], &mut ranks);
                 for (out, rank) in out.iter_mut().zip(&ranks).take(tokens.len()) {
-                    *out = to_number(*rank);
+                    Pan::make_in(out, |pan| read_rank(*rank, pan));
                 }
                 ranks.zeroize();
             }
@@ -136,23 +140,25 @@ impl Ready {
     }
 }
 
-fn to_numeric_token((digits, len): (&Text, usize)) -> Token {
-    let mut text = [0; TOKEN_MAX];
-    text[..digits.len()].copy_from_slice(digits);
-    Token::of_visible(text, len)
+#[inline]
+fn write_digits(digits: &Text, len: usize, token: &mut Token) {
+    token.room(len)[..digits.len()].copy_from_slice(digits);
 }
 
 /// `ff1` has no integrity: what can be noticed is that the result is no card's number. Its check digit was solved for.
-fn to_plausible_number(turned: Result<(&Text, usize), Code>) -> Result<Pan, Code> {
+#[inline]
+fn read_plausible(turned: Result<(&Text, usize), Code>, pan: &mut Pan) -> Result<(), Code> {
     // A token of a length that this K+L does not serve is none of its tokens.
     let (digits, len) = turned.map_err(|_| Code::Token)?;
-    let digits = &digits[..len];
-    card::refuse_without_rules(digits).map_err(|_| Code::Token)?;
-    Pan::parse(digits, Separators::Refused).map_err(|_| Code::Token)
+    card::refuse_without_rules(&digits[..len]).map_err(|_| Code::Token)?;
+    pan.set_text(digits, len);
+    Ok(())
 }
 
-fn to_number(rank: Option<[u8; 8]>) -> Result<Pan, Code> {
-    rank.and_then(|rank| Pan::from_rank(u64::from_be_bytes(rank))).ok_or(Code::Token)
+#[inline]
+fn read_rank(rank: Option<[u8; 8]>, pan: &mut Pan) -> Result<(), Code> {
+    let is_number = rank.is_some_and(|rank| pan.set_rank(u64::from_be_bytes(rank)));
+    if is_number { Ok(()) } else { Err(Code::Token) }
 }
 
 /// The slot that a numeric token carries. `Token` where it is none.
@@ -164,6 +170,7 @@ pub(crate) fn slot_of(token: &[u8]) -> Result<u8, Code> {
 #[cfg(all(test, feature = "ff1"))]
 mod tests {
     use super::*;
+    use crate::card::Separators;
     use crate::scheme::message::{Direction, Message};
     use crate::scheme::numeric::Digits;
     use crate::scheme::{SLOTS, classify, random};
@@ -176,6 +183,14 @@ mod tests {
         let scheme: Scheme = scheme.parse().unwrap();
         let len = if matches!(scheme, Scheme::Siv | Scheme::SivLetters) { 64 } else { 32 };
         Ready::new(scheme, &vec![byte; len]).unwrap()
+    }
+
+    fn token_of(ready: &Ready, slot: u8, pan: &Pan) -> Result<Token, Code> {
+        Token::made(|token| ready.token(slot, pan, token))
+    }
+
+    fn number_of(ready: &Ready, token: &[u8]) -> Result<Pan, Code> {
+        Pan::made(|pan| ready.number(token, pan))
     }
 
     fn pan(text: &str) -> Pan {
@@ -205,13 +220,13 @@ mod tests {
             for len in Pan::MIN_LEN..=Pan::MAX_LEN {
                 for (seed, slot) in (0..18u64).map(|count| count * 987_654_321_987).zip(SLOTS.cycle()) {
                     let number = maestro(len, seed);
-                    match ready.token(slot, &number) {
+                    match token_of(&ready, slot, &number) {
                         Ok(token) => {
                             let text = token.as_str().as_bytes();
                             assert_eq!((slot_of(text), text.len()), (Ok(slot), len));
                             assert_eq!(text[..kept.first()], number.digits()[..kept.first()]);
                             assert_eq!(text[len - kept.last()..], number.digits()[len - kept.last()..]);
-                            assert_eq!(ready.number(text).ok().unwrap().digits(), number.digits());
+                            assert_eq!(number_of(&ready, text).ok().unwrap().digits(), number.digits());
                         }
                         Err(code) => {
                             assert_eq!(code, Code::Domain);
@@ -229,12 +244,12 @@ mod tests {
         fn siv_and_letters_come_back(digits in "[0-9]{11,18}[1-9]", byte: u8) {
             for name in ["siv", "siv:letters"] {
                 let ready = ready(name, byte);
-                let token = ready.token(0, &pan(&digits)).unwrap();
+                let token = token_of(&ready, 0, &pan(&digits)).unwrap();
                 prop_assert_eq!(token.as_str().len(), 48);
-                let back = ready.number(token.as_str().as_bytes()).ok().unwrap();
+                let back = number_of(&ready, token.as_str().as_bytes()).ok().unwrap();
                 prop_assert_eq!(back.digits(), digits.as_bytes());
                 let other = self::ready(name, byte ^ 1);
-                prop_assert_eq!(other.number(token.as_str().as_bytes()).err(), Some(Code::Token));
+                prop_assert_eq!(number_of(&other, token.as_str().as_bytes()).err(), Some(Code::Token));
             }
         }
 
@@ -253,7 +268,7 @@ mod tests {
                     assert_eq!(place, tokens.len());
                     tokens.push(token);
                 });
-                let single: Vec<_> = numbers().map(|pan| ready.token(4, &pan?)).collect();
+                let single: Vec<_> = numbers().map(|pan| token_of(&ready, 4, &pan?)).collect();
                 prop_assert_eq!(&tokens, &single);
 
                 let texts: Vec<&[u8]> = tokens.iter().map(|token| token.as_ref().map_or(&b"?"[..], |token| token.as_str().as_bytes())).collect();
@@ -261,7 +276,7 @@ mod tests {
                 ready.numbers(&texts, &mut back);
                 for (back, text) in back.iter().zip(texts) {
                     let digits = |pan: &Result<Pan, Code>| pan.as_ref().map(|pan| pan.digits().to_vec()).map_err(|code| *code);
-                    prop_assert_eq!(digits(back), digits(&ready.number(text)));
+                    prop_assert_eq!(digits(back), digits(&number_of(&ready, text)));
                 }
             }
         }
@@ -279,7 +294,7 @@ mod tests {
         for count in 0..MANY {
             let number = visa(count);
             let slot = (count % 9) as u8 + 1;
-            let token = ready.token(slot, &number).unwrap();
+            let token = token_of(&ready, slot, &number).unwrap();
             let text = token.as_str().as_bytes();
             assert_eq!((text.len(), &text[..6], &text[13..]), (16, &b"424242"[..], &b"343"[..]));
             assert_eq!(slot_of(text), Ok(slot));
@@ -315,9 +330,9 @@ mod tests {
             ("0000000000000000018", Code::Network),
             ("424242424242424", Code::Length),
         ] {
-            assert_eq!(ready.token(1, &pan(number)), Err(code), "{number}");
+            assert_eq!(token_of(&ready, 1, &pan(number)), Err(code), "{number}");
         }
-        let small = self::ready("ff1:8+4", 1).token(1, &pan("4242424242424242"));
+        let small = token_of(&self::ready("ff1:8+4", 1), 1, &pan("4242424242424242"));
         assert_eq!(small, Err(Code::Domain));
     }
 
@@ -335,15 +350,15 @@ mod tests {
                 &"g".repeat(48),
                 &"Q".repeat(48),
             ] {
-                assert_eq!(ready.number(text.as_bytes()).err(), Some(Code::Token), "{name} {text}");
+                assert_eq!(number_of(&ready, text.as_bytes()).err(), Some(Code::Token), "{name} {text}");
             }
         }
         for text in ["", "4242424242424242", "42424242424", "424242424242424x", &"0".repeat(20)] {
             assert_eq!(slot_of(text.as_bytes()), Err(Code::Token), "{text}");
         }
-        let too_long_for_it = self::ready("ff1:8+4", 1).number(b"4242424242424245").err();
+        let too_long_for_it = number_of(&self::ready("ff1:8+4", 1), b"4242424242424245").err();
         assert_eq!(too_long_for_it, Some(Code::Token), "not Domain: it is no token of this scheme");
-        let shown = self::ready("mac", 1).number(&b"0".repeat(64)).err();
+        let shown = number_of(&self::ready("mac", 1), &b"0".repeat(64)).err();
         assert_eq!(shown, Some(Code::Irreversible));
     }
 }

@@ -5,8 +5,7 @@
 
 use super::BATCH;
 use crate::error::{Code, Result};
-use aes::Aes256Enc;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use crate::simd::{Aes256, Block};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -16,33 +15,37 @@ pub(super) const LEN: usize = 24;
 const IV_LEN: usize = 16;
 const ASSOCIATED_DATA: &[u8] = b"panseal/siv/1";
 
-type Block = Array<u8, aes::cipher::consts::U16>;
-
 /// A key of 64 bytes, expanded: the first half authenticates, the second encrypts.
 pub(super) struct SivKey {
-    mac: Aes256Enc,
-    stream: Aes256Enc,
+    mac: Aes256,
+    stream: Aes256,
     /// All of S2V but the plaintext, with the subkey that a whole last block takes already in.
     constant: [u8; 16],
 }
 
 impl SivKey {
     pub(super) fn new(key: &[u8; 64]) -> Result<SivKey> {
-        let expand = |half: &[u8]| Aes256Enc::new_from_slice(half).map_err(|_| Code::Internal);
-        let (mac, stream) = (expand(&key[..32])?, expand(&key[32..])?);
-        let encrypt = |block: [u8; 16]| {
-            let mut block: Block = block.into();
-            mac.encrypt_block(&mut block);
-            <[u8; 16]>::from(block)
-        };
-        // CMAC (RFC 4493) of a zero block and of the associated data, which is shorter than a block.
-        let subkey = double(encrypt([0; 16]));
-        let of_zero = encrypt(subkey);
-        let of_data = encrypt(xor(padded(ASSOCIATED_DATA), double(subkey)));
-        let constant = xor(double(xor(double(of_zero), of_data)), subkey);
-        Ok(SivKey { mac, stream, constant })
+        let expand = |half: &[u8]| half.first_chunk().map(Aes256::new).ok_or(Code::Internal);
+        Ok(SivKey::with(expand(&key[..32])?, expand(&key[32..])?))
     }
 
+    /// One for each path that the machine has.
+    #[cfg(test)]
+    fn of_this_machine(low: &[u8; 32], high: &[u8; 32]) -> impl Iterator<Item = SivKey> {
+        let halves = Aes256::of_this_machine(low).zip(Aes256::of_this_machine(high));
+        halves.map(|(mac, stream)| SivKey::with(mac, stream))
+    }
+
+    fn with(mac: Aes256, stream: Aes256) -> SivKey {
+        // CMAC (RFC 4493) of a zero block and of the associated data, which is shorter than a block.
+        let subkey = double(mac.encrypt([0; 16]));
+        let of_zero = mac.encrypt(subkey);
+        let of_data = mac.encrypt(xor(padded(ASSOCIATED_DATA), double(subkey)));
+        let constant = xor(double(xor(double(of_zero), of_data)), subkey);
+        SivKey { mac, stream, constant }
+    }
+
+    #[inline]
     pub(super) fn seal(&self, plaintext: [u8; 8]) -> [u8; LEN] {
         let iv = self.iv(plaintext);
         let ciphertext = self.xor_stream(iv, plaintext);
@@ -53,6 +56,7 @@ impl SivKey {
     }
 
     /// `None` where the token was not made under this key.
+    #[inline]
     pub(super) fn open(&self, sealed: &[u8; LEN]) -> Option<[u8; 8]> {
         let (iv, ciphertext) = sealed.split_first_chunk::<IV_LEN>()?;
         let mut plaintext = self.xor_stream(*iv, ciphertext.try_into().ok()?);
@@ -77,37 +81,34 @@ impl SivKey {
     /// [`SivKey::open`] for up to [`BATCH`] tokens.
     pub(super) fn open_many(&self, sealed: &[[u8; LEN]], out: &mut [Option<[u8; 8]>]) {
         let iv_of = |sealed: &[u8; LEN]| sealed.first_chunk().copied().unwrap_or_default();
-        let streams = self.stream_many(sealed.iter().map(|sealed| Block::from(iv_of(sealed))));
+        let streams = self.stream_many(sealed.iter().map(iv_of));
         let mut plaintexts = [[0; 8]; BATCH];
         for ((plaintext, stream), sealed) in plaintexts.iter_mut().zip(&streams).zip(sealed) {
             *plaintext = xor_8(sealed.last_chunk().copied().unwrap_or_default(), stream);
         }
         let ivs = self.iv_many(plaintexts.iter().take(sealed.len()).copied());
         for (((plaintext, iv), sealed), out) in plaintexts.iter().zip(&ivs).zip(sealed).zip(out) {
-            *out = is_same((*iv).into(), iv_of(sealed)).then_some(*plaintext);
+            *out = is_same(*iv, iv_of(sealed)).then_some(*plaintext);
         }
         plaintexts.zeroize();
     }
 
+    #[inline]
     fn iv(&self, plaintext: [u8; 8]) -> [u8; 16] {
-        let mut block: Block = xor(self.constant, padded(&plaintext)).into();
-        self.mac.encrypt_block(&mut block);
-        block.into()
+        self.mac.encrypt(xor(self.constant, padded(&plaintext)))
     }
 
     fn iv_many(&self, plaintexts: impl ExactSizeIterator<Item = [u8; 8]>) -> [Block; BATCH] {
-        let blocks = plaintexts.map(|plaintext| Block::from(xor(self.constant, padded(&plaintext))));
-        encrypt_many(&self.mac, blocks)
+        encrypt_many(&self.mac, plaintexts.map(|plaintext| xor(self.constant, padded(&plaintext))))
     }
 
     fn stream_many(&self, ivs: impl ExactSizeIterator<Item = Block>) -> [Block; BATCH] {
         encrypt_many(&self.stream, ivs.map(counter))
     }
 
+    #[inline]
     fn xor_stream(&self, iv: [u8; 16], text: [u8; 8]) -> [u8; 8] {
-        let mut block = counter(iv.into());
-        self.stream.encrypt_block(&mut block);
-        xor_8(text, &block)
+        xor_8(text, &self.stream.encrypt(counter(iv)))
     }
 }
 
@@ -117,12 +118,12 @@ impl Drop for SivKey {
     }
 }
 
-fn encrypt_many(aes: &Aes256Enc, from: impl ExactSizeIterator<Item = Block>) -> [Block; BATCH] {
-    let (mut blocks, len) = ([Block::default(); BATCH], from.len().min(BATCH));
+fn encrypt_many(aes: &Aes256, from: impl ExactSizeIterator<Item = Block>) -> [Block; BATCH] {
+    let (mut blocks, len) = ([[0; 16]; BATCH], from.len().min(BATCH));
     for (block, from) in blocks.iter_mut().zip(from) {
         *block = from;
     }
-    aes.encrypt_blocks(&mut blocks[..len]);
+    aes.encrypt_many(&mut blocks[..len]);
     blocks
 }
 
@@ -165,6 +166,7 @@ fn padded(text: &[u8]) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aes_siv::KeyInit;
     use aes_siv::siv::Aes256Siv;
     use proptest::prelude::*;
 
@@ -172,28 +174,30 @@ mod tests {
         #[test]
         fn it_is_the_siv_of_rfc_5297(low: [u8; 32], high: [u8; 32], plaintext: [u8; 8]) {
             let key: [u8; 64] = [low, high].concat().try_into().unwrap();
-            let ours = SivKey::new(&key).unwrap();
             let theirs = Aes256Siv::new(&key.into()).encrypt([ASSOCIATED_DATA], &plaintext).unwrap();
-            let sealed = ours.seal(plaintext);
-            prop_assert_eq!(&sealed[..], &theirs[..]);
-            prop_assert_eq!(ours.open(&sealed), Some(plaintext));
+            for ours in SivKey::of_this_machine(&low, &high) {
+                let sealed = ours.seal(plaintext);
+                prop_assert_eq!(&sealed[..], &theirs[..]);
+                prop_assert_eq!(ours.open(&sealed), Some(plaintext));
+            }
         }
 
         #[test]
         fn a_batch_gives_what_single_calls_give(low: [u8; 32], high: [u8; 32], count in 0..=BATCH, bad in 0..BATCH) {
-            let siv = SivKey::new(&[low, high].concat().try_into().unwrap()).unwrap();
-            let plaintexts: Vec<[u8; 8]> = (0..count as u64).map(u64::to_be_bytes).collect();
-            let mut sealed = vec![[0; LEN]; count];
-            siv.seal_many(&plaintexts, &mut sealed);
-            let one_by_one: Vec<_> = plaintexts.iter().map(|plaintext| siv.seal(*plaintext)).collect();
-            prop_assert_eq!(&sealed, &one_by_one);
-            if let Some(sealed) = sealed.get_mut(bad) {
-                sealed[23] ^= 1;
-            }
-            let mut opened = vec![None; count];
-            siv.open_many(&sealed, &mut opened);
-            for (place, (opened, plaintext)) in opened.iter().zip(plaintexts).enumerate() {
-                prop_assert_eq!(*opened, (place != bad).then_some(plaintext));
+            for siv in SivKey::of_this_machine(&low, &high) {
+                let plaintexts: Vec<[u8; 8]> = (0..count as u64).map(u64::to_be_bytes).collect();
+                let mut sealed = vec![[0; LEN]; count];
+                siv.seal_many(&plaintexts, &mut sealed);
+                let one_by_one: Vec<_> = plaintexts.iter().map(|plaintext| siv.seal(*plaintext)).collect();
+                prop_assert_eq!(&sealed, &one_by_one);
+                if let Some(sealed) = sealed.get_mut(bad) {
+                    sealed[23] ^= 1;
+                }
+                let mut opened = vec![None; count];
+                siv.open_many(&sealed, &mut opened);
+                for (place, (opened, plaintext)) in opened.iter().zip(plaintexts).enumerate() {
+                    prop_assert_eq!(*opened, (place != bad).then_some(plaintext));
+                }
             }
         }
 

@@ -1,5 +1,6 @@
 //! HMAC-SHA-256 (RFC 2104) of short messages, its two pads hashed beforehand: two blocks of SHA-256 a message.
 
+use super::copy_short;
 use crate::error::{Code, Result};
 use sha2::block_api::compress256;
 use zeroize::Zeroize;
@@ -36,7 +37,7 @@ pub fn mac(prepared: &[u8; PREPARED_LEN], parts: [&[u8]; 2]) -> Result<[u8; 32],
     let (mut block, mut len) = ([0; BLOCK], 0);
     for part in parts {
         let end = len + part.len();
-        block[..MESSAGE_MAX].get_mut(len..end).ok_or(Code::Internal)?.copy_from_slice(part);
+        copy_short(part, block[..MESSAGE_MAX].get_mut(len..end).ok_or(Code::Internal)?);
         len = end;
     }
     let state = finish(inner, &mut block, len);

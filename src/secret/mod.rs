@@ -11,6 +11,6 @@ mod random;
 pub mod stack;
 mod wiped;
 
-pub use inline::SecretText;
+pub use inline::{SecretText, copy_short};
 pub(crate) use random::Random;
 pub(crate) use wiped::Wiped;

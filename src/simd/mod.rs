@@ -1,19 +1,26 @@
-//! Texts read as card numbers, many bytes at once.
+//! Texts read as card numbers, many bytes at once, and AES, many blocks at once.
 //!
 //! The one room with intrinsics. It knows digits, not cards: what it gives of a text is a [`Reading`], from which the
 //! card floor tells network, length and code. There are three paths, and each gives the same readings: `plain` in
 //! safe words of eight bytes, `avx2`, and `avx512` where the compiler knows it. The best one that the machine has is
 //! looked up once. Nothing outside the slices that are handed in is ever read.
+//!
+//! [`Aes256`] is the crate `aes`, or `vaes` where compiler and machine know that.
 
+mod aes256;
 mod plain;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(panseal_avx512)]
 mod avx512;
+#[cfg(panseal_avx512)]
+mod vaes;
 
 #[cfg(test)]
 mod tests;
+
+pub use aes256::{Aes256, Block, LANES, Lanes};
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
