@@ -14,8 +14,7 @@ pub const SHALLOW: usize = 2 * 1024;
 #[inline(never)]
 pub fn wipe_after<const DEPTH: usize, R>(work: impl FnOnce() -> R) -> R {
     let result = apart(work);
-    zeroize::zeroize_stack::<DEPTH>();
-    registers::wipe();
+    wipe::<DEPTH>();
     result
 }
 
@@ -25,19 +24,63 @@ fn apart<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// The registers that a called function may change: whatever is in them after the last one is of no use to anybody.
+#[cfg(not(all(target_arch = "x86_64", not(windows))))]
+fn wipe<const DEPTH: usize>() {
+    zeroize::zeroize_stack::<DEPTH>();
+    registers::wipe();
+}
+
 #[cfg(all(target_arch = "x86_64", not(windows)))]
-mod registers {
+fn wipe<const DEPTH: usize>() {
+    const { assert!(DEPTH > 0 && DEPTH % x86_64::STRIDE == 0) };
+    x86_64::wipe(DEPTH);
+}
+
+/// Stack and registers in one: the widest registers are zero by then and need only be stored.
+#[cfg(all(target_arch = "x86_64", not(windows)))]
+mod x86_64 {
     use std::arch::{global_asm, is_x86_feature_detected};
 
-    // A function in assembly, because a compiler would keep what an `asm!` in Rust says it changes.
+    /// How many bytes are written before it is asked whether there are more to come.
+    pub(super) const STRIDE: usize = 256;
+
+    // A function in assembly, because a compiler would keep what an `asm!` in Rust says it changes. It writes from its
+    // own frame downwards, as stacks grow: first what lies above the first boundary of a cache line, then whole lines.
+    // Of the registers it clears those that a called function may change: whatever is in them after the last one is of
+    // no use to anybody.
     global_asm!(
-        ".hidden panseal_internal_wipe_registers",
-        ".globl panseal_internal_wipe_registers",
-        "panseal_internal_wipe_registers:",
+        ".hidden panseal_internal_wipe",
+        ".globl panseal_internal_wipe",
+        ".type panseal_internal_wipe, @function",
+        "panseal_internal_wipe:",
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rax, rsp",
+        "sub rsp, rsi",
+        "and rsp, -64",
         "test edi, edi",
-        "jz 2f",
-        "vzeroall",
+        "jz 4f",
+        // With AVX, what clears the lower half of a register clears the whole.
+        "vpxor xmm0, xmm0, xmm0",
+        "vpxor xmm1, xmm1, xmm1",
+        "vpxor xmm2, xmm2, xmm2",
+        "vpxor xmm3, xmm3, xmm3",
+        "vpxor xmm4, xmm4, xmm4",
+        "vpxor xmm5, xmm5, xmm5",
+        "vpxor xmm6, xmm6, xmm6",
+        "vpxor xmm7, xmm7, xmm7",
+        "vpxor xmm8, xmm8, xmm8",
+        "vpxor xmm9, xmm9, xmm9",
+        "vpxor xmm10, xmm10, xmm10",
+        "vpxor xmm11, xmm11, xmm11",
+        "vpxor xmm12, xmm12, xmm12",
+        "vpxor xmm13, xmm13, xmm13",
+        "vpxor xmm14, xmm14, xmm14",
+        "vpxor xmm15, xmm15, xmm15",
         "cmp edi, 2",
         "jb 3f",
         "vpxorq zmm16, zmm16, zmm16",
@@ -56,8 +99,37 @@ mod registers {
         "vpxorq zmm29, zmm29, zmm29",
         "vpxorq zmm30, zmm30, zmm30",
         "vpxorq zmm31, zmm31, zmm31",
-        "jmp 3f",
+        "vmovdqu64 [rax - 64], zmm0",
+        "and rax, -64",
         "2:",
+        "vmovdqa64 [rax - 64], zmm0",
+        "vmovdqa64 [rax - 128], zmm0",
+        "vmovdqa64 [rax - 192], zmm0",
+        "vmovdqa64 [rax - 256], zmm0",
+        "sub rax, 256",
+        "cmp rax, rsp",
+        "ja 2b",
+        "vzeroupper",
+        "jmp 6f",
+        "3:",
+        "vmovdqu [rax - 32], ymm0",
+        "vmovdqu [rax - 64], ymm0",
+        "and rax, -64",
+        "2:",
+        "vmovdqa [rax - 32], ymm0",
+        "vmovdqa [rax - 64], ymm0",
+        "vmovdqa [rax - 96], ymm0",
+        "vmovdqa [rax - 128], ymm0",
+        "vmovdqa [rax - 160], ymm0",
+        "vmovdqa [rax - 192], ymm0",
+        "vmovdqa [rax - 224], ymm0",
+        "vmovdqa [rax - 256], ymm0",
+        "sub rax, 256",
+        "cmp rax, rsp",
+        "ja 2b",
+        "vzeroupper",
+        "jmp 6f",
+        "4:",
         "pxor xmm0, xmm0",
         "pxor xmm1, xmm1",
         "pxor xmm2, xmm2",
@@ -74,7 +146,23 @@ mod registers {
         "pxor xmm13, xmm13",
         "pxor xmm14, xmm14",
         "pxor xmm15, xmm15",
-        "3:",
+        "movups [rax - 16], xmm0",
+        "movups [rax - 32], xmm0",
+        "movups [rax - 48], xmm0",
+        "movups [rax - 64], xmm0",
+        "and rax, -64",
+        "2:",
+        "movaps [rax - 16], xmm0",
+        "movaps [rax - 32], xmm0",
+        "movaps [rax - 48], xmm0",
+        "movaps [rax - 64], xmm0",
+        "sub rax, 64",
+        "cmp rax, rsp",
+        "ja 2b",
+        "6:",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
         "xor eax, eax",
         "xor ecx, ecx",
         "xor edx, edx",
@@ -85,18 +173,22 @@ mod registers {
         "xor r10d, r10d",
         "xor r11d, r11d",
         "ret",
+        ".cfi_endproc",
+        ".size panseal_internal_wipe, . - panseal_internal_wipe",
     );
 
     unsafe extern "sysv64" {
-        /// `level`: 0 has SSE2, 1 AVX as well, 2 AVX-512 as well.
-        fn panseal_internal_wipe_registers(level: u32);
+        /// `level`: 0 has SSE2, 1 AVX as well, 2 AVX-512 as well. `depth` is a multiple of [`STRIDE`], not 0.
+        fn panseal_internal_wipe(level: u32, depth: usize);
     }
 
-    pub(super) fn wipe() {
+    #[inline(always)]
+    pub(super) fn wipe(depth: usize) {
         let level =
             u32::from(is_x86_feature_detected!("avx")) + u32::from(is_x86_feature_detected!("avx512f"));
-        // SAFETY: it changes only registers that the calling convention lets it change, and the CPU has them.
-        unsafe { panseal_internal_wipe_registers(level) }
+        // SAFETY: it changes only registers that the calling convention lets it change, and the CPU has them; of the
+        // stack it writes what lies below its own frame.
+        unsafe { panseal_internal_wipe(level, depth) }
     }
 }
 
