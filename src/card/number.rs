@@ -1,18 +1,22 @@
 //! A number alone: what is wrong with it, or its network, in a few bytes that may be kept.
 
-use super::detect::claim_of;
+use super::detect::{claim_of, in_force};
 use super::network::{LuhnRule, Network};
-use super::pan::Separators;
+use super::pan::{Mask, Pan, Separators};
 use super::tables::{CLAIMS, Claim, ROWS};
 use crate::error::Code;
 use crate::simd::{self, Reading, form};
 
-/// What [`check_number`] finds. Not secret: nothing of a refused number is in it, and of a good one the last four
-/// digits.
+/// What [`check_number`] finds. Not secret: nothing of a refused number is in it, and of a good one what may be
+/// displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberCheck {
     verdict: Verdict,
     last4: [u8; 4],
+    /// The value of the first six digits, where these may be displayed.
+    first6: u32,
+    /// The place of what was found in `CLAIMS`.
+    claim: u16,
 }
 
 /// Judges a card number as [`check()`](super::check()) does by its default rules, and keeps nothing of it.
@@ -29,8 +33,11 @@ pub struct NumberCheck {
 #[inline]
 pub fn check_number(text: &[u8], separators: Separators) -> NumberCheck {
     let reading = simd::read(text, separators == Separators::Dropped);
-    let verdict = judge(reading);
-    NumberCheck { verdict, last4: verdict.last4(reading) }
+    let claim = claim_of(reading);
+    let verdict = VERDICTS[claim][reading.form()];
+    let shows_first = Pan::shown_first(usize::from(verdict.length())) > 0;
+    let first6 = if shows_first { (100 * reading.first() + reading.next()) as u32 } else { 0 };
+    NumberCheck { verdict, last4: verdict.last4(reading), first6, claim: claim as u16 }
 }
 
 impl NumberCheck {
@@ -57,6 +64,26 @@ impl NumberCheck {
     /// The last four digits in ASCII, which may be shown and stored; zero bytes if the number is refused.
     pub fn last4(self) -> [u8; 4] {
         self.last4
+    }
+
+    /// The product on the network, where the number tells it: see [`Detection`](super::Detection). None if it is
+    /// refused.
+    pub fn product(self) -> Option<Network> {
+        self.is_ok().then(|| in_force(usize::from(self.claim), self.length()).product).flatten()
+    }
+
+    /// The number as it may be displayed, as [`Pan::mask`] has it; empty if it is refused.
+    pub fn mask(self) -> Mask {
+        if !self.is_ok() {
+            return Mask::blank();
+        }
+        let mut first6 = [0; 6];
+        let mut rest = self.first6;
+        for digit in first6.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        Mask::of(first6, self.length(), self.last4)
     }
 }
 
@@ -198,5 +225,39 @@ const fn verdict_on_number(claim: &Claim, length: usize, luhn_ok: bool) -> Verdi
         Verdict::refused(Code::Luhn)
     } else {
         Verdict::good(network, length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::detect;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nothing_of_a_refused_number_is_shown() {
+        for text in [&b"4242424242424241"[..], b"42424242", b"", b"4242x42424242424"] {
+            let found = check_number(text, Separators::Dropped);
+            assert!(!found.is_ok());
+            assert_eq!((found.mask().as_str(), found.product(), found.last4()), ("", None, [0; 4]));
+        }
+    }
+
+    #[test]
+    fn a_product_is_told_by_the_number_alone() {
+        let electron = check_number(b"4001150000000004", Separators::Refused);
+        assert_eq!(electron.product().map(Network::name), Some("VISA_ELECTRON"));
+    }
+
+    proptest! {
+        #[test]
+        fn mask_and_product_are_those_of_the_number(
+            text in "[4-6][0-9]{12,18}|0[0-9]{14,18}|[0-9]{4} [0-9]{4} [0-9]{4} [0-9]{4}",
+        ) {
+            let found = check_number(text.as_bytes(), Separators::Dropped);
+            let pan = Pan::parse(text.as_bytes(), Separators::Dropped).ok().filter(|_| found.is_ok());
+            prop_assert_eq!(found.mask(), pan.as_ref().map_or(Mask::blank(), Pan::mask));
+            prop_assert_eq!(found.product(), pan.and_then(|pan| detect(pan.digits()).product));
+        }
     }
 }

@@ -243,9 +243,9 @@ impl Layout {
                 let views = Views::of(&rows).ok_or_else(|| malformed(py))?;
                 let mut gathered = Gathered::new(verdicts);
                 for view in views.views {
-                    gathered.push(views.text(view).ok_or_else(|| malformed(py))?)?;
+                    gathered.push(py, views.text(view).ok_or_else(|| malformed(py))?)?;
                 }
-                gathered.flush()?;
+                gathered.flush(py)?;
             }
         }
         if let Some(validity) = rows.validity().ok_or_else(|| malformed(py))? {

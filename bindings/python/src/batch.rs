@@ -5,6 +5,7 @@ use crate::errors::{behind_border, raise, raise_argument};
 use crate::input::{BytesArg, Copied, READ, SecretArg, TOO_MANY_DIGITS};
 use panseal::card::{self, Column, Outputs};
 use panseal::error::Code;
+use panseal::secret::copy_short;
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -30,11 +31,9 @@ pub fn check_many(py: Python<'_>, numbers: &Bound<'_, PyAny>, width: Option<usiz
         if let Some(width) = width {
             read_fixed(numbers, width, &mut verdicts)?;
         } else if let Ok(list) = numbers.cast::<PyList>() {
-            verdicts.reserve(list.len())?;
-            read_ahead(list.iter(), &mut verdicts)?;
+            return CheckMany::of_items(py, list.len(), list.iter());
         } else if let Ok(tuple) = numbers.cast::<PyTuple>() {
-            verdicts.reserve(tuple.len())?;
-            read_ahead(tuple.iter(), &mut verdicts)?;
+            return CheckMany::of_items(py, tuple.len(), tuple.iter());
         } else if !arrow::read(numbers, &mut verdicts)? {
             if SecretArg::extract(numbers.as_borrowed()).is_ok() {
                 return Err(PyTypeError::new_err(ONE_TEXT));
@@ -65,14 +64,15 @@ const AHEAD: usize = 64;
 
 fn read_ahead<'py>(
     mut items: impl Iterator<Item = Bound<'py, PyAny>>,
-    verdicts: &mut Verdicts,
+    py: Python<'py>,
+    sink: &mut impl Sink,
 ) -> PyResult<()> {
-    let mut gathered = Gathered::new(verdicts);
+    let mut gathered = Gathered::new(sink);
     let mut ahead = Vec::with_capacity(AHEAD);
     loop {
         ahead.extend(items.by_ref().take(AHEAD));
         if ahead.is_empty() {
-            return gathered.flush();
+            return gathered.flush(py);
         }
         for item in ahead.drain(..) {
             gathered.push_item(&item)?;
@@ -82,14 +82,21 @@ fn read_ahead<'py>(
 
 /// Reads each item before the next one is asked for, which may be the same buffer with another number.
 fn read_one_by_one(items: Bound<'_, PyIterator>, verdicts: &mut Verdicts) -> PyResult<()> {
+    let py = items.py();
     let mut gathered = Gathered::new(verdicts);
     for item in items {
         gathered.push_item(&item?)?;
     }
-    gathered.flush()
+    gathered.flush(py)
 }
 
-/// What was found, row by row.
+/// Where the rows of a column go when they were judged.
+pub trait Sink {
+    /// Judges so many rows, up to [`ROWS`], and adds them.
+    fn add(&mut self, py: Python<'_>, column: &Column<'_>, rows: usize) -> PyResult<()>;
+}
+
+/// What was found, row by row, where nobody knows beforehand how many rows there are.
 #[derive(Default)]
 pub struct Verdicts {
     status: Vec<i32>,
@@ -113,10 +120,10 @@ impl Verdicts {
     /// Judges a column of so many rows while other Python threads run on: nobody may change it.
     pub fn judge(&mut self, py: Python<'_>, column: &Column<'_>, rows: usize) -> PyResult<()> {
         self.reserve(rows)?;
-        py.detach(|| self.add(column, rows)).map_err(|code| raise(py, &code.into()))
+        py.detach(|| self.judge_rows(column, rows)).map_err(|code| raise(py, &code.into()))
     }
 
-    fn add(&mut self, column: &Column<'_>, rows: usize) -> Result<(), Code> {
+    fn judge_rows(&mut self, column: &Column<'_>, rows: usize) -> Result<(), Code> {
         let start = self.status.len();
         let end = start + rows;
         self.status.resize(end, 0);
@@ -147,34 +154,73 @@ impl Verdicts {
     }
 }
 
+impl Sink for Verdicts {
+    fn add(&mut self, py: Python<'_>, column: &Column<'_>, rows: usize) -> PyResult<()> {
+        self.reserve(rows)?;
+        self.judge_rows(column, rows).map_err(|code| raise(py, &code.into()))
+    }
+}
+
+/// The columns of a result that was made for so many rows: written once, where they are read.
+struct Places<'a> {
+    status: &'a mut [u8],
+    network: &'a mut [u8],
+    length: &'a mut [u8],
+    last4: &'a mut [u8],
+    done: usize,
+    ok: usize,
+}
+
+impl Sink for Places<'_> {
+    fn add(&mut self, py: Python<'_>, column: &Column<'_>, rows: usize) -> PyResult<()> {
+        let places = self.done..self.done + rows;
+        let quads = 4 * places.start..4 * places.end;
+        let mut status = [0; ROWS];
+        let status = &mut status[..rows];
+        let mut outputs = Outputs {
+            status,
+            network: Some(&mut self.network[places.clone()]),
+            length: Some(&mut self.length[places]),
+            last4: Some(&mut self.last4[quads.clone()]),
+        };
+        card::check_many(column, &mut outputs).map_err(|code| raise(py, &code.into()))?;
+        for (bytes, status) in self.status[quads].chunks_exact_mut(4).zip(&*status) {
+            bytes.copy_from_slice(&status.to_ne_bytes());
+        }
+        self.ok += status.iter().filter(|status| **status == 0).count();
+        self.done += rows;
+        Ok(())
+    }
+}
+
 /// The most numbers that are judged together, and the room for them, whatever their lengths.
 const ROWS: usize = 1024;
 const ROOM: usize = 32 * 1024;
 
 /// Texts from here and there, brought together to be judged. They are wiped with it.
-pub struct Gathered<'a> {
-    verdicts: &'a mut Verdicts,
+pub struct Gathered<'a, S> {
+    sink: &'a mut S,
     texts: Vec<u8>,
     used: usize,
     offsets: Vec<i32>,
 }
 
-impl<'a> Gathered<'a> {
-    pub fn new(verdicts: &'a mut Verdicts) -> Gathered<'a> {
+impl<'a, S: Sink> Gathered<'a, S> {
+    pub fn new(sink: &'a mut S) -> Gathered<'a, S> {
         let mut offsets = Vec::with_capacity(ROWS + 1);
         offsets.push(0);
-        Gathered { verdicts, texts: vec![0; ROOM], used: 0, offsets }
+        Gathered { sink, texts: vec![0; ROOM], used: 0, offsets }
     }
 
     fn push_item(&mut self, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        lend_item(item, |text| self.push(text))
+        lend_item(item, |text| self.push(item.py(), text))
     }
 
     /// Adds a text. Of a long one the beginning is kept, and then so many digits that it is too long.
-    pub fn push(&mut self, text: &[u8]) -> PyResult<()> {
+    pub fn push(&mut self, py: Python<'_>, text: &[u8]) -> PyResult<()> {
         const LONGEST: usize = READ + TOO_MANY_DIGITS;
         if self.offsets.len() > ROWS || ROOM - self.used < LONGEST {
-            self.flush()?;
+            self.flush(py)?;
         }
         let room = &mut self.texts[self.used..self.used + LONGEST];
         let len = if text.len() <= READ {
@@ -191,11 +237,10 @@ impl<'a> Gathered<'a> {
     }
 
     /// Judges what was gathered.
-    pub fn flush(&mut self) -> PyResult<()> {
+    pub fn flush(&mut self, py: Python<'_>) -> PyResult<()> {
         let rows = self.offsets.len() - 1;
-        self.verdicts.reserve(rows)?;
         let column = Column::Offsets { data: &self.texts[..self.used], offsets: &self.offsets };
-        self.verdicts.add(&column, rows).map_err(|_| PyMemoryError::new_err(()))?;
+        self.sink.add(py, &column, rows)?;
         self.used = 0;
         self.offsets.truncate(1);
         Ok(())
@@ -225,18 +270,6 @@ pub fn lend_item(item: &Bound<'_, PyAny>, work: impl FnOnce(&[u8]) -> PyResult<(
     }
 }
 
-/// Copies a text into room that is larger: in two pieces of a fixed size, which may overlap, where it is as long as
-/// most numbers are. That is faster than a call of memcpy.
-fn copy_short(text: &[u8], room: &mut [u8]) {
-    match (text.first_chunk::<16>(), text.last_chunk::<16>()) {
-        (Some(first), Some(last)) if text.len() <= 32 => {
-            room[..16].copy_from_slice(first);
-            room[text.len() - 16..text.len()].copy_from_slice(last);
-        }
-        _ => room[..text.len()].copy_from_slice(text),
-    }
-}
-
 /// What `check_many` found: a row for each number, in columns that are memoryviews, so that NumPy and others read
 /// them in place.
 ///
@@ -251,6 +284,49 @@ pub struct CheckMany {
 }
 
 impl CheckMany {
+    /// Judges so many items. Where a list lost some of them meanwhile, which only its own items can do, there are as many
+    /// rows as were read.
+    fn of_items<'py>(
+        py: Python<'py>,
+        rows: usize,
+        items: impl Iterator<Item = Bound<'py, PyAny>>,
+    ) -> PyResult<CheckMany> {
+        let (mut network, mut length, mut last4) = (None, None, None);
+        let (mut done, mut ok) = (0, 0);
+        let status = PyBytes::new_with(py, 4 * rows, |status| {
+            let made = PyBytes::new_with(py, rows, |network| {
+                let made = PyBytes::new_with(py, rows, |length| {
+                    let made = PyBytes::new_with(py, 4 * rows, |last4| {
+                        let mut places = Places { status, network, length, last4, done: 0, ok: 0 };
+                        read_ahead(items.take(rows), py, &mut places)?;
+                        (done, ok) = (places.done, places.ok);
+                        Ok(())
+                    })?;
+                    last4 = Some(made);
+                    Ok(())
+                })?;
+                length = Some(made);
+                Ok(())
+            })?;
+            network = Some(made);
+            Ok(())
+        })?;
+        let cut = |column: Option<Bound<'py, PyBytes>>, len: usize| match column {
+            Some(column) if done == rows => column.unbind(),
+            column => {
+                let bytes = column.as_ref().map_or(&[][..], |column| column.as_bytes());
+                PyBytes::new(py, &bytes[..len]).unbind()
+            }
+        };
+        Ok(CheckMany {
+            ok,
+            status: cut(Some(status), 4 * done),
+            network: cut(network, done),
+            length: cut(length, done),
+            last4: cut(last4, 4 * done),
+        })
+    }
+
     fn of(py: Python<'_>, verdicts: &Verdicts) -> PyResult<CheckMany> {
         let status = PyBytes::new_with(py, verdicts.len() * 4, |bytes| {
             for (bytes, status) in bytes.chunks_exact_mut(4).zip(&verdicts.status) {

@@ -4,7 +4,7 @@ use crate::card::CardArgs;
 use crate::errors;
 use crate::input::{CalendarArg, SecretArg};
 use crate::network;
-use panseal::card::{Network, NumberCheck, Pan, Separators, check_number, detect};
+use panseal::card::{Card, Mask, Network, NumberCheck, Separators, check_number};
 use panseal::error::{self, Code, Param, Violations};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -68,7 +68,7 @@ pub fn check(
     }
     card.lend(py, |input| {
         Ok(match panseal::card::check(input) {
-            Ok(card) => CheckReport::good(Facts::of(card.number(), card.network(), card.product())),
+            Ok(card) => CheckReport::good(Facts::of_card(&card)),
             Err(violations) => CheckReport::refused(&violations),
         })
     })
@@ -87,7 +87,7 @@ fn check_alone(text: &[u8], card: &CardArgs<'_, '_>) -> Option<CheckReport> {
         match found.code() {
             Some(code) => refused(code),
             None if card.known_network && found.network() == Network::UNKNOWN => refused(Code::Network),
-            None => CheckReport::good(Facts::of_number(text, found)),
+            None => CheckReport::good(Facts::Number(found)),
         }
     };
     errors::behind_shallow_border(judge)
@@ -128,56 +128,63 @@ impl CheckReport {
 }
 
 /// What a good card shows.
-struct Facts {
-    network: Network,
-    product: Option<Network>,
-    length: u8,
-    /// Zero where the number is too short to show them.
-    first6: [u8; 6],
-    last4: [u8; 4],
+enum Facts {
+    /// Of a number that was judged by the usual rules and not kept.
+    Number(NumberCheck),
+    Card {
+        network: Network,
+        product: Option<Network>,
+        length: u8,
+        last4: [u8; 4],
+        mask: Mask,
+    },
 }
 
-/// From so many digits on the first six are shown, as by [`Pan::mask`].
-const SHOWS_FIRST: usize = 15;
-
-/// How many leading digits tell the network and the product.
-const PREFIX: usize = 8;
-
 impl Facts {
-    fn of(pan: &Pan, network: Network, product: Option<Network>) -> Facts {
-        let first6 = pan.digits().first_chunk::<6>().filter(|_| pan.len() >= SHOWS_FIRST);
-        Facts {
-            network,
-            product,
+    fn of_card(card: &Card) -> Facts {
+        let pan = card.number();
+        Facts::Card {
+            network: card.network(),
+            product: card.product(),
             length: pan.len() as u8,
-            first6: first6.copied().unwrap_or_default(),
             last4: pan.last4(),
+            mask: pan.mask(),
         }
     }
 
-    fn of_number(text: &[u8], found: NumberCheck) -> Facts {
-        let mut digits = [b'0'; Pan::MAX_LEN];
-        let leading = text.iter().filter(|byte| byte.is_ascii_digit()).take(PREFIX);
-        for (place, digit) in digits.iter_mut().zip(leading) {
-            *place = *digit;
-        }
-        let product = detect(&digits[..found.length()]).product;
-        let mut first6 = [0; 6];
-        if found.length() >= SHOWS_FIRST {
-            first6.copy_from_slice(&digits[..6]);
-        }
-        Facts {
-            network: found.network(),
-            product,
-            length: found.length() as u8,
-            first6,
-            last4: found.last4(),
+    fn network(&self) -> Network {
+        match self {
+            Facts::Number(found) => found.network(),
+            Facts::Card { network, .. } => *network,
         }
     }
 
-    fn masked(&self) -> String {
-        let first = if self.first6 == [0; 6] { "" } else { ascii(&self.first6) };
-        format!("{first}{:*>1$}", ascii(&self.last4), usize::from(self.length) - first.len())
+    fn product(&self) -> Option<Network> {
+        match self {
+            Facts::Number(found) => found.product(),
+            Facts::Card { product, .. } => *product,
+        }
+    }
+
+    fn length(&self) -> u8 {
+        match self {
+            Facts::Number(found) => found.length() as u8,
+            Facts::Card { length, .. } => *length,
+        }
+    }
+
+    fn last4(&self) -> [u8; 4] {
+        match self {
+            Facts::Number(found) => found.last4(),
+            Facts::Card { last4, .. } => *last4,
+        }
+    }
+
+    fn mask(&self) -> Mask {
+        match self {
+            Facts::Number(found) => found.mask(),
+            Facts::Card { mask, .. } => *mask,
+        }
     }
 }
 
@@ -192,31 +199,31 @@ impl CheckReport {
     /// The card's network: "VISA", or "UNKNOWN".
     #[getter]
     fn network<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        self.facts.as_ref().map(|facts| network::name(py, facts.network))
+        self.facts.as_ref().map(|facts| network::name(py, facts.network()))
     }
 
     /// The product on the network, where the number tells it: "VISA_ELECTRON".
     #[getter]
     fn product<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        self.facts.as_ref()?.product.map(|product| network::name(py, product))
+        self.facts.as_ref()?.product().map(|product| network::name(py, product))
     }
 
     /// The last four digits.
     #[getter]
-    fn last4(&self) -> Option<&str> {
-        self.facts.as_ref().map(|facts| ascii(&facts.last4))
+    fn last4<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.facts.as_ref().map(|facts| PyString::new(py, ascii(&facts.last4())))
     }
 
     /// The number as it may be displayed: "424242******4242".
     #[getter]
-    fn masked(&self) -> Option<String> {
-        self.facts.as_ref().map(Facts::masked)
+    fn masked<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.facts.as_ref().map(|facts| PyString::new(py, facts.mask().as_str()))
     }
 
     /// How many digits the number has.
     #[getter]
     fn length(&self) -> Option<u8> {
-        self.facts.as_ref().map(|facts| facts.length)
+        self.facts.as_ref().map(Facts::length)
     }
 
     /// What is wrong, at most one a field, in the order of the fields.
@@ -232,7 +239,7 @@ impl CheckReport {
     fn __repr__(&self) -> String {
         match &self.facts {
             Some(facts) => {
-                format!("CheckReport(ok=True, network='{}', masked='{}')", facts.network, facts.masked())
+                format!("CheckReport(ok=True, network='{}', masked='{}')", facts.network(), facts.mask())
             }
             None => {
                 let rows: Vec<_> = self.rows().iter().map(|row| Violation::from(row).__repr__()).collect();
