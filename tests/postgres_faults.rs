@@ -120,15 +120,13 @@ fn writers_wait_while_the_server_has_no_room_for_the_locks_of_serializable_trans
     const WRITERS: usize = 8;
     const IDLE_TRANSACTION: &str = "begin; select count(*) from panseal.fence;
         do $$ begin perform pg_sleep(120); exception when query_canceled then null; end $$; rollback";
-    let mut settings = Settings::default();
-    settings.lines = [
+    let lines = vec![
         ("default_transaction_isolation", "'serializable'"),
         ("max_connections", "20"),
         ("max_pred_locks_per_transaction", "10"),
         ("log_min_messages", "error"),
-    ]
-    .to_vec();
-    let server = Server::new(&settings);
+    ];
+    let server = Server::new(&Settings { lines, ..Settings::default() });
     let place = Place::at(|_| server.url());
     let vault = place.open();
     let (made, refused) = (Mutex::new(HashMap::new()), AtomicUsize::new(0));
