@@ -6,6 +6,7 @@ use super::row::MERCHANT;
 use panseal::dialect::{Request, Trusted, handle};
 use panseal::scheme::Scheme;
 use panseal::vault::{Grant, TokenizeOptions, Vault};
+use std::cell::RefCell;
 use std::path::Path;
 
 /// So many requests a round.
@@ -17,14 +18,14 @@ pub fn run(folder: &Path) {
     let vault = super::open(folder, "memory:");
     let grant = Grant { dialect: "sumup", scopes: "payment_instruments", ..Grant::default() };
     let key = vault.grant(&grant).expect("a key");
-    let bearer = [b"Content-Type: application/json\r\nAuthorization: Bearer ", key.as_bytes(), b"\r\n"].concat();
+    let bearer =
+        [b"Content-Type: application/json\r\nAuthorization: Bearer ", key.as_bytes(), b"\r\n"].concat();
     let plain = b"Content-Type: application/json\r\n".to_vec();
-    let (mut numbers, mut customers) = (Numbers::default(), 0);
+    // Both sides take from the same row of numbers.
+    let (numbers, customers) = (RefCell::new(Numbers::default()), RefCell::new(0));
     for (who, headers, trusted) in
         [("trusted", plain, Some(Trusted::default())), ("with a bearer key", bearer, None)]
     {
-        let customers = std::cell::RefCell::new(&mut customers);
-        let numbers = std::cell::RefCell::new(&mut numbers);
         let request = Request { method: "POST", headers: &headers, trusted, ..Request::default() };
         let ours = |_| handle_each(&vault, &request, &mut numbers.borrow_mut(), &mut customers.borrow_mut());
         let theirs = |_| tokenize_each(&vault, &mut numbers.borrow_mut(), &mut customers.borrow_mut());
@@ -38,9 +39,8 @@ fn handle_each(vault: &Vault, request: &Request<'_>, numbers: &mut Numbers, cust
         names.iter().map(|name| format!("/v0.1/customers/{name}/payment-instruments")).collect();
     let body = |number: &Vec<u8>| {
         let number = std::str::from_utf8(number).expect("digits");
-        format!(
-            r#"{{"type":"card","card":{{"name":"ADA BYRON","number":"{number}","expiry_year":"2031","#,
-        ) + r#""expiry_month":"12","cvv":"123"}}"#
+        format!(r#"{{"type":"card","card":{{"name":"ADA BYRON","number":"{number}","expiry_year":"2031","#,)
+            + r#""expiry_month":"12","cvv":"123"}}"#
     };
     let bodies: Vec<String> = numbers.take(COUNT).iter().map(body).collect();
     timed(|| {
