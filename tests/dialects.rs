@@ -317,7 +317,9 @@ fn what_the_host_got_wrong_is_an_error_and_not_a_reply() {
     let code =
         |dialect, settings| handle(&place.vault, dialect, &request(settings)).map_err(|error| error.code());
     assert_eq!(code("paypal", "").err(), Some(Code::Argument));
-    for settings in ["x", "x=1", "max_instruments=", "wp3_v2=on"] {
+    for settings in
+        ["x", "x=1", "max_instruments=", "max_instruments=many", "max_instruments=-1", "wp3_v2=on"]
+    {
         assert_eq!(code("sumup", settings).err(), Some(Code::Argument), "{settings}");
     }
     assert!(code("sumup", " max_instruments=8  merchant_code=M ").is_ok());

@@ -137,13 +137,15 @@ impl Response {
 /// A provider's wire format. Adding one is a file of its own and a line in [`PROVIDERS`].
 struct Provider {
     name: &'static str,
-    /// The settings that it knows.
-    settings: &'static [&'static str],
+    settings: &'static [Setting],
     /// Answers a request. What fails in the vault comes out as an error.
     answer: fn(&Call<'_>) -> Result<Response>,
     /// Says that the vault failed (500), or that the host's guard refused (429).
     failed: fn(u16) -> Response,
 }
+
+/// The name of a setting, and what a value of it looks like.
+type Setting = (&'static str, fn(&str) -> bool);
 
 static PROVIDERS: [Provider; 4] = [sumup::PROVIDER, stax::PROVIDER, pace::PROVIDER, webpay::PROVIDER];
 
@@ -155,8 +157,9 @@ static PROVIDERS: [Provider; 4] = [sumup::PROVIDER, stax::PROVIDER, pace::PROVID
 /// | `sumup` | `merchant_code` | new instruments have a mandate for recurring payments, with this code; none |
 /// | `pace` | `merchant_name` | the name in `meta.merchantName`; none |
 /// | `webpay` | `wp3_v2` | `on`: the older digest without the path is taken for `POST /v2/tokens`; off |
-pub fn dialects() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    PROVIDERS.iter().map(|provider| (provider.name, provider.settings))
+pub fn dialects() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    let names = |provider: &Provider| provider.settings.iter().map(|(name, _)| *name).collect();
+    PROVIDERS.iter().map(move |provider| (provider.name, names(provider)))
 }
 
 /// Answers a request as the provider would. Whatever the caller did wrong is a response; so is a failure of the vault,
@@ -211,9 +214,11 @@ impl<'a> Call<'a> {
         settings(self.request.settings).flatten().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    fn check_settings(&self, known: &[&str]) -> Result<()> {
-        let fine = settings(self.request.settings)
-            .all(|setting| setting.is_some_and(|(name, value)| known.contains(&name) && !value.is_empty()));
+    fn check_settings(&self, known: &[Setting]) -> Result<()> {
+        let is_known = |(name, value): (&str, &str)| {
+            !value.is_empty() && known.iter().any(|(known, fits)| *known == name && fits(value))
+        };
+        let fine = settings(self.request.settings).all(|setting| setting.is_some_and(is_known));
         if fine { Ok(()) } else { Err(Code::Argument.into()) }
     }
 }

@@ -10,7 +10,8 @@ use crate::error::{Code, Result};
 use crate::scheme::{TOKEN_MAX, Token};
 use crate::vault::{Amendment, Claimed, Details, Instrument, ListQuery};
 
-pub(super) const PROVIDER: Provider = Provider { name: "pace", settings: &["merchant_name"], answer, failed };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "pace", settings: &[("merchant_name", |_| true)], answer, failed };
 
 const MEDIA_TYPE: &str = "application/vnd.api+json";
 /// The longest card token and alias that are looked at, in characters.

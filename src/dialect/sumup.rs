@@ -9,8 +9,12 @@ use crate::error::{Code, Param, Result};
 use crate::scheme::Scheme;
 use crate::vault::{Details, ID_MAX, Instrument, ListQuery, NAME_MAX, TokenizeOptions, Vault};
 
-pub(super) const PROVIDER: Provider =
-    Provider { name: "sumup", settings: &["max_instruments", "merchant_code"], answer, failed };
+pub(super) const PROVIDER: Provider = Provider {
+    name: "sumup",
+    settings: &[("max_instruments", |value| value.parse::<u32>().is_ok()), ("merchant_code", |_| true)],
+    answer,
+    failed,
+};
 
 const SCOPE: &str = "payment_instruments";
 /// How many active instruments a customer may have.

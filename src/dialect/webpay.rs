@@ -12,7 +12,12 @@ use crate::vault::{Customer, ID_MAX, Instrument, ListQuery, TokenizeOptions};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-pub(super) const PROVIDER: Provider = Provider { name: "webpay", settings: &["wp3_v2"], answer, failed };
+pub(super) const PROVIDER: Provider = Provider {
+    name: "webpay",
+    settings: &[("wp3_v2", |value| matches!(value, "on" | "off"))],
+    answer,
+    failed,
+};
 
 /// How far a signature's time may lie from ours, in seconds, either way.
 const WINDOW: i64 = 15 * 60;
