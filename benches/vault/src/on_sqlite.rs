@@ -2,7 +2,7 @@
 
 use super::cards::{Numbers, checked};
 use super::measure::{Each, Line, median, timed};
-use super::raw_sqlite::{Inserts, SELECT, checkpoint, columns, commits, connect};
+use super::raw_sqlite::{Inserts, SELECT, checkpoint, columns, commits, connect, connect_to_write};
 use super::row::{MERCHANT, RawRow};
 use panseal::card::Card;
 use panseal::vault::{TokenizeOptions, Vault};
@@ -30,7 +30,7 @@ impl Pair {
         let open = |path: &Path| super::open(folder, &format!("sqlite:{}", path.display()));
         let (path, raw) = (at("vault"), at("raw"));
         drop(open(&raw));
-        Pair { vault: open(&path), path, raw: connect(&raw) }
+        Pair { vault: open(&path), path, raw: connect_to_write(&raw) }
     }
 }
 

@@ -24,6 +24,13 @@ pub fn connect(path: &Path) -> Connection {
     connection
 }
 
+/// [`connect`], to write: with the larger cache that the vault writes with.
+pub fn connect_to_write(path: &Path) -> Connection {
+    let connection = connect(path);
+    connection.pragma_update(None, "cache_size", "-65536").expect("a setting");
+    connection
+}
+
 /// Inserts, prepared once.
 pub struct Inserts<'c> {
     begin: Statement<'c>,

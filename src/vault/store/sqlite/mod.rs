@@ -45,7 +45,7 @@ impl SqliteStore {
     }
 
     fn at(place: Place, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
-        let writer = Mutex::new(Some(place.open(busy_timeout, create)?));
+        let writer = Mutex::new(Some(place.open_to_write(busy_timeout, create)?));
         Ok(SqliteStore { place, busy_timeout, writer, readers: Mutex::default(), group: Group::default() })
     }
 
@@ -55,7 +55,7 @@ impl SqliteStore {
         let mut held = lock(&self.writer);
         let opened = match held.take() {
             Some(opened) => opened,
-            None => self.place.open(self.busy_timeout, None)?,
+            None => self.place.open_to_write(self.busy_timeout, None)?,
         };
         let opened = held.insert(opened);
         if let Err(gone) = opened.still_there(&self.place) {

@@ -76,6 +76,14 @@ impl Place {
         Ok(opened)
     }
 
+    /// [`Place::open`], to write. What a batch of a thousand changes among millions of rows is all over two indexes: there
+    /// is room for that and, beside it, for their inner pages, or each batch would read them again.
+    pub fn open_to_write(&self, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
+        let opened = self.open(busy_timeout, create)?;
+        opened.connection.pragma_update(None, "cache_size", "-65536").map_err(failed)?;
+        Ok(opened)
+    }
+
     /// Opens the file without changing it. Its name is taken to the letter, not as a URI.
     fn connect(&self, busy_timeout: Duration, create: bool) -> Result<Opened> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -109,7 +117,7 @@ impl Place {
             // A commit in which a page was split looks through all of them: there are half as many.
             set("page_size", "8192")?;
         }
-        // In KiB: the inner pages of all indexes of millions of rows, and what a batch of a thousand changes.
+        // In KiB: what a batch of a thousand changes, or the inner pages of millions of rows.
         set("cache_size", "-16384")?;
         set("secure_delete", "on")?;
         set("temp_store", "memory")?;
