@@ -197,15 +197,14 @@ pub const HALVES: &[(&str, &str)] = &[
     ),
     (
         "an instrument that the audit trail does not know",
-        "select count(*) from instrument i where not exists (
-             select 1 from audit a where a.merchant = i.merchant and a.token = i.token and a.action = 'tokenize')",
+        "select count(*) from instrument where (merchant, token) not in (
+             select merchant, token from audit where action = 'tokenize')",
     ),
     (
         "a line of the audit trail for a token that was never made",
-        "select count(*) from audit a where a.token <> '' and not exists (
-             select 1 from instrument i where a.merchant = i.merchant and a.token = i.token)
-         and not exists (
-             select 1 from audit d where a.merchant = d.merchant and a.token = d.token and d.action = 'delete')",
+        "select count(*) from audit where token <> ''
+         and (merchant, token) not in (select merchant, token from instrument)
+         and (merchant, token) not in (select merchant, token from audit where action = 'delete')",
     ),
     (
         "an idempotency key whose token is not there",
