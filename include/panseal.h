@@ -1215,10 +1215,11 @@ typedef struct panseal_tokenize_options {
     int32_t reuse;
     /* "random", "random:uuid", "surrogate:K+L"; NULL: the handle's. */
     const char *scheme;
-    /* Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. PANSEAL_REUSE_CUSTOMER asks for one. */
+    /* Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. PANSEAL_REUSE_CUSTOMER asks for one. As everything that is
+     * kept in the clear, it must hold no card number: that is a violation of PANSEAL_PARAM_METADATA. */
     panseal_text customer;
     /* A name for this call, UTF-8, up to PANSEAL_ID_MAX bytes: whoever repeats it with the same card within 24 hours
-     * gets the first result, with another card PANSEAL_E_CONFLICT. Absent: none. */
+     * gets the first result, with another card PANSEAL_E_CONFLICT. No card number either. Absent: none. */
     panseal_text idempotency_key;
     /* A JSON object of up to 16 members and PANSEAL_METADATA_MAX bytes, sealed beside the card; a violation of
      * PANSEAL_PARAM_METADATA where it is none, or holds a card number. Absent: none. */
@@ -1324,7 +1325,8 @@ panseal_status panseal_vault_lookup(panseal_vault *vault,
 /* The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use.
  *
  * `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
- * before the number is given out. PANSEAL_E_IRREVERSIBLE on a handle opened with PANSEAL_OPEN_NO_REVEAL. */
+ * before the number is given out; PANSEAL_E_CARD where it holds a card number. PANSEAL_E_IRREVERSIBLE on a handle
+ * opened with PANSEAL_OPEN_NO_REVEAL. */
 PANSEAL_API
 panseal_status panseal_vault_detokenize(panseal_vault *vault,
                                         const char *token,
@@ -1535,8 +1537,8 @@ typedef struct panseal_customer {
  *
  * `id` and `reference` (absent: none) are UTF-8 of up to PANSEAL_ID_MAX bytes; `data` (absent: none) is a text, UTF-8,
  * of up to PANSEAL_METADATA_MAX bytes, which is sealed. `out` may be NULL. PANSEAL_E_CONFLICT where the merchant has
- * one of that id or reference; PANSEAL_E_LIMIT for longer data; PANSEAL_E_CARD where a card number is in it;
- * PANSEAL_E_ARGUMENT. */
+ * one of that id or reference; PANSEAL_E_LIMIT for longer data; PANSEAL_E_CARD where a card number is in
+ * one of them; PANSEAL_E_ARGUMENT. */
 PANSEAL_API
 panseal_status panseal_vault_customer_create(panseal_vault *vault,
                                              const char *id,
@@ -1919,7 +1921,7 @@ panseal_status panseal_vault_handle(panseal_vault *vault,
 
 /* Makes a bearer key of PANSEAL_BEARER_KEY_LEN bytes in ASCII, for `Authorization: Bearer KEY` (RFC 6750). It cannot be
  * had again: the vault keeps its hash. panseal_wipe it after use. PANSEAL_E_ARGUMENT for a field that is not of its
- * form. */
+ * form, PANSEAL_E_CARD for a subject that holds a card number. */
 PANSEAL_API
 panseal_status panseal_vault_grant(panseal_vault *vault,
                                    const panseal_grant *grant,

@@ -36,8 +36,8 @@ unsafe impl Record for panseal_customer {}
 ///
 /// `id` and `reference` (absent: none) are UTF-8 of up to PANSEAL_ID_MAX bytes; `data` (absent: none) is a text, UTF-8,
 /// of up to PANSEAL_METADATA_MAX bytes, which is sealed. `out` may be NULL. PANSEAL_E_CONFLICT where the merchant has
-/// one of that id or reference; PANSEAL_E_LIMIT for longer data; PANSEAL_E_CARD where a card number is in it;
-/// PANSEAL_E_ARGUMENT.
+/// one of that id or reference; PANSEAL_E_LIMIT for longer data; PANSEAL_E_CARD where a card number is in
+/// one of them; PANSEAL_E_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_customer_create(
     vault: *mut panseal_vault,

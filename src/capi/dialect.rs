@@ -168,7 +168,7 @@ pub unsafe extern "C" fn panseal_vault_handle(
 
 /// Makes a bearer key of PANSEAL_BEARER_KEY_LEN bytes in ASCII, for `Authorization: Bearer KEY` (RFC 6750). It cannot be
 /// had again: the vault keeps its hash. panseal_wipe it after use. PANSEAL_E_ARGUMENT for a field that is not of its
-/// form.
+/// form, PANSEAL_E_CARD for a subject that holds a card number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_grant(
     vault: *mut panseal_vault,

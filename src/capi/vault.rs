@@ -39,10 +39,11 @@ pub struct panseal_tokenize_options {
     pub reuse: i32,
     /// "random", "random:uuid", "surrogate:K+L"; NULL: the handle's.
     pub scheme: *const c_char,
-    /// Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. PANSEAL_REUSE_CUSTOMER asks for one.
+    /// Whose card it is, UTF-8, up to PANSEAL_ID_MAX bytes. PANSEAL_REUSE_CUSTOMER asks for one. As everything that is
+    /// kept in the clear, it must hold no card number: that is a violation of PANSEAL_PARAM_METADATA.
     pub customer: panseal_text,
     /// A name for this call, UTF-8, up to PANSEAL_ID_MAX bytes: whoever repeats it with the same card within 24 hours
-    /// gets the first result, with another card PANSEAL_E_CONFLICT. Absent: none.
+    /// gets the first result, with another card PANSEAL_E_CONFLICT. No card number either. Absent: none.
     pub idempotency_key: panseal_text,
     /// A JSON object of up to 16 members and PANSEAL_METADATA_MAX bytes, sealed beside the card; a violation of
     /// PANSEAL_PARAM_METADATA where it is none, or holds a card number. Absent: none.
@@ -240,7 +241,8 @@ pub unsafe extern "C" fn panseal_vault_lookup(
 /// The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use.
 ///
 /// `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
-/// before the number is given out. PANSEAL_E_IRREVERSIBLE on a handle opened with PANSEAL_OPEN_NO_REVEAL.
+/// before the number is given out; PANSEAL_E_CARD where it holds a card number. PANSEAL_E_IRREVERSIBLE on a handle
+/// opened with PANSEAL_OPEN_NO_REVEAL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_detokenize(
     vault: *mut panseal_vault,

@@ -450,6 +450,11 @@ static void change_rows(void)
     ROW(customer_create, PANSEAL_E_UTF8, c->third = given(c, "\xff", 1));
     ROW(customer_create, PANSEAL_E_LIMIT, c->third = filled(c, 'd', PANSEAL_METADATA_MAX + 1));
     REFUSED(customer_create, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->third = given(c, NUMBER, 16));
+    REFUSED(customer_create, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->text = given(c, NUMBER, 16));
+    REFUSED(customer_create, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->second = given(c, NUMBER, 16));
+    REFUSED(vault_tokenize, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->options->customer = words(NUMBER));
+    REFUSED(vault_tokenize, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->options->idempotency_key = words(NUMBER));
+    REFUSED(vault_detokenize, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->reason = given(c, NUMBER, 16));
     ROW(customer_create, PANSEAL_OK, c->customer = NULL);
     ROW(customer_update, PANSEAL_OK, c->customer = NULL);
     ROW(customer_mark, PANSEAL_OK, c->customer = NULL);

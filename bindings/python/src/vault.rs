@@ -139,7 +139,7 @@ impl Vault {
     ///
     /// | argument          | what it does                                                                           |
     /// |-------------------|----------------------------------------------------------------------------------------|
-    /// | `customer`        | whose card it is, up to 64 bytes of UTF-8                                              |
+    /// | `customer`        | whose card it is, up to 64 bytes of UTF-8, and no card number                          |
     /// | `scheme`          | how the token is made, where not as the handle says                                    |
     /// | `reuse`           | "never": a new token each time; "customer", "merchant": that of before, where the same |
     /// |                   | customer's, or merchant's, card is here already                                        |
@@ -376,6 +376,7 @@ impl Vault {
     /// The card number of a token, to be used in a `with` block.
     ///
     /// `reason`, and `actor` or else the handle's, are in the audit trail, on disk, before the number is given out.
+    /// CardError where a card number is in one of them.
     #[pyo3(signature = (token, *, reason, actor=PlainArg("")),
            text_signature = "($self, token, *, reason, actor='')")]
     fn detokenize<'py>(
@@ -418,8 +419,8 @@ impl Vault {
     /// A new customer. A vault needs none of them, but for `customer_limit`.
     ///
     /// `reference` is another name that leads to it; `data` a text of up to 4096 bytes, which is sealed. VaultError,
-    /// code "conflict", where the merchant has one of that id or reference; CardError where a card number is in the
-    /// data.
+    /// code "conflict", where the merchant has one of that id or reference; CardError where a card number is in one
+    /// of them.
     #[pyo3(signature = (id, *, reference=PlainArg(""), data=PlainArg("")),
            text_signature = "($self, id, *, reference='', data='')")]
     fn create_customer(
