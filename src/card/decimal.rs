@@ -46,12 +46,6 @@ impl Power {
         (quotient + u64::from(rest >= self.value), self.reduced(rest))
     }
 
-    /// The remainder of any number.
-    #[inline]
-    pub fn remainder(self, number: u64) -> u64 {
-        self.divide(number).1
-    }
-
     /// The remainder of a number below twice the power. By a mask: a branch would go wrong every other time, and tell
     /// by its time which way it went.
     #[inline]
@@ -220,7 +214,6 @@ mod tests {
             for number in [number, number - number % power.value, u64::MAX - number % 3, number % 3] {
                 for number in [number, number.wrapping_sub(1)] {
                     prop_assert_eq!(power.divide(number), (number / power.value, number % power.value));
-                    prop_assert_eq!(power.remainder(number), number % power.value);
                 }
             }
         }

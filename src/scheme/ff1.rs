@@ -158,7 +158,7 @@ impl Lane {
     #[inline(always)]
     fn take(&mut self, round: u8, direction: Direction, block: &Block) {
         let modulus = self.moduli[usize::from(round % 2)];
-        let y = modulus.remainder(first_u64(block));
+        let (_, y) = modulus.divide(first_u64(block));
         (self.a, self.b) = match direction {
             Direction::Encrypt => (self.b, modulus.reduced(self.a + y)),
             Direction::Decrypt => (modulus.reduced(self.b + modulus.value - y), self.a),

@@ -31,10 +31,9 @@ impl Alphabet {
         let from = |start: u64| ascii + (0x80 - start) * ONES;
         let is_low = from(low) & !from(low + 10) & TOPS;
         let is_high = from(high) & !from(high + 6) & TOPS;
-        let wrong = !(is_low | is_high) & TOPS | characters & TOPS;
-        let values = ascii
-            .wrapping_sub(low * ONES)
-            .wrapping_sub((is_high - (is_high >> 7)) & ((high - 10 - low) * ONES));
+        let wrong = (!(is_low | is_high) | characters) & TOPS;
+        let gap = (is_high - (is_high >> 7)) & ((high - 10 - low) * ONES);
+        let values = ascii.wrapping_sub(low * ONES).wrapping_sub(gap);
         let apart = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
         let pairs = (apart | apart >> 8) & 0x0000_ffff_0000_ffff;
         ((pairs | pairs >> 16) as u32, wrong)

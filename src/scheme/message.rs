@@ -5,6 +5,7 @@ pub(super) const TWEAK_LEN: usize = 12;
 /// The fewest digits: NIST SP 800-38G r1 asks for a domain of at least a million.
 pub(super) const MIN_DIGITS: usize = 6;
 /// The most digits: with 15, a half would have eight digits and a round two blocks.
+#[cfg_attr(not(feature = "ff1"), allow(dead_code, reason = "nobody reads it"))]
 pub(super) const MAX_DIGITS: usize = 14;
 
 /// A message: `digits` decimal digits with this value, and its tweak.

@@ -8,11 +8,9 @@ pub const TOKEN_MAX: usize = 64;
 
 /// A token: 1 to [`TOKEN_MAX`] visible ASCII characters, held inline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-// Wherever it is copied to, in pieces of 16 bytes, they are those in which it was written: others would be waited for.
-#[repr(C, align(16))]
 pub struct Token {
-    bytes: [u8; TOKEN_MAX],
     len: u8,
+    bytes: [u8; TOKEN_MAX],
 }
 
 impl Token {

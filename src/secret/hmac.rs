@@ -5,7 +5,8 @@ use crate::error::{Code, Result};
 use sha2::block_api::compress256;
 use zeroize::Zeroize;
 
-/// Length of a prepared key, in bytes: the states of SHA-256 after the inner and after the outer pad.
+/// Length of a prepared key, in bytes: the states of SHA-256 after the inner and after the outer pad, in words of the
+/// machine.
 pub const PREPARED_LEN: usize = 64;
 /// The longest message, in bytes: what fits into one block.
 pub const MESSAGE_MAX: usize = BLOCK - 1 - size_of::<u64>();
@@ -22,7 +23,9 @@ pub fn prepare(key: &[u8], out: &mut [u8; PREPARED_LEN]) -> Result<()> {
     for (out, pad) in out.chunks_exact_mut(PREPARED_LEN / 2).zip([0x36, 0x5c]) {
         let (mut state, mut padded) = (START, block.map(|byte| byte ^ pad));
         compress256(&mut state, &[padded]);
-        write(&state, out);
+        for (out, word) in out.chunks_exact_mut(4).zip(&state) {
+            out.copy_from_slice(&word.to_ne_bytes());
+        }
         state.zeroize();
         padded.zeroize();
     }
@@ -54,7 +57,7 @@ pub fn mac(prepared: &[u8; PREPARED_LEN], parts: [&[u8]; 2]) -> Result<[u8; 32],
 fn finish(from: &[u8], block: &mut [u8; BLOCK], len: usize) -> [u32; 8] {
     let mut state = [0; 8];
     for (word, bytes) in state.iter_mut().zip(from.chunks_exact(4)) {
-        *word = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        *word = bytes.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
     }
     block[len] = 0x80;
     block[BLOCK - size_of::<u64>()..].copy_from_slice(&(8 * (BLOCK + len) as u64).to_be_bytes());

@@ -31,6 +31,7 @@ fn wipe<const DEPTH: usize>() {
 }
 
 #[cfg(all(target_arch = "x86_64", not(windows)))]
+#[inline(always)]
 fn wipe<const DEPTH: usize>() {
     const { assert!(DEPTH > 0 && DEPTH % x86_64::STRIDE == 0) };
     x86_64::wipe(DEPTH);
@@ -182,10 +183,19 @@ mod x86_64 {
         fn panseal_internal_wipe(level: u32, depth: usize);
     }
 
+    /// The best level of this machine.
+    #[inline(always)]
+    pub(super) fn level() -> u32 {
+        u32::from(is_x86_feature_detected!("avx")) + u32::from(is_x86_feature_detected!("avx512f"))
+    }
+
     #[inline(always)]
     pub(super) fn wipe(depth: usize) {
-        let level =
-            u32::from(is_x86_feature_detected!("avx")) + u32::from(is_x86_feature_detected!("avx512f"));
+        wipe_by(level(), depth);
+    }
+
+    #[inline(always)]
+    pub(super) fn wipe_by(level: u32, depth: usize) {
         // SAFETY: it changes only registers that the calling convention lets it change, and the CPU has them; of the
         // stack it writes what lies below its own frame.
         unsafe { panseal_internal_wipe(level, depth) }
@@ -220,4 +230,48 @@ mod registers {
 #[cfg(not(any(all(target_arch = "x86_64", not(windows)), target_arch = "aarch64")))]
 mod registers {
     pub(super) fn wipe() {}
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use std::mem::MaybeUninit;
+
+    const PLANTED: usize = 2000;
+
+    #[inline(never)]
+    fn plant() {
+        let room = [0x5a_u8; PLANTED];
+        zeroize::optimization_barrier(&room);
+    }
+
+    /// How many planted bytes lie below the caller.
+    #[inline(never)]
+    fn left() -> usize {
+        let room = MaybeUninit::<[u8; 2 * PLANTED]>::uninit();
+        let start = std::hint::black_box(room.as_ptr().cast::<u8>());
+        // SAFETY: they are bytes of the stack, whatever their values.
+        (0..2 * PLANTED).filter(|place| unsafe { start.add(*place).read_volatile() } == 0x5a).count()
+    }
+
+    #[test]
+    fn nothing_is_left_below_a_call_that_wipes_and_most_is_left_below_one_that_does_not() {
+        apart(plant);
+        assert!(left() > PLANTED / 2, "the search finds what was planted");
+        wipe_after::<{ 4 * SHALLOW }, _>(plant);
+        assert_eq!(left(), 0);
+    }
+
+    #[test]
+    #[cfg(all(target_arch = "x86_64", not(windows)))]
+    fn every_path_of_this_machine_wipes_as_deep_as_it_is_told_and_no_deeper() {
+        for level in 0..=x86_64::level() {
+            for depth in [x86_64::STRIDE, 2 * x86_64::STRIDE, 4 * SHALLOW] {
+                apart(plant);
+                x86_64::wipe_by(level, depth);
+                let left = left();
+                assert_eq!(left == 0, depth > PLANTED, "level {level}, depth {depth}: {left} left");
+            }
+        }
+    }
 }

@@ -20,7 +20,9 @@ mod vaes;
 #[cfg(test)]
 mod tests;
 
-pub use aes256::{Aes256, Block, LANES, Lanes};
+pub use aes256::{Aes256, Block};
+#[cfg(feature = "ff1")]
+pub use aes256::{LANES, Lanes};
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

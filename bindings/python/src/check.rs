@@ -66,31 +66,34 @@ pub fn check(
     if let Some(report) = card.number_alone().and_then(|text| check_alone(text, &card)) {
         return Ok(report);
     }
+    // Written apart, as `errors::part` says.
+    let (mut facts, mut codes) = (None, NO_CODES);
     card.lend(py, |input| {
-        Ok(match panseal::card::check(input) {
-            Ok(card) => CheckReport::good(Facts::of_card(&card)),
-            Err(violations) => CheckReport::refused(&violations),
-        })
-    })
+        match panseal::card::check(input) {
+            Ok(card) => facts = Some(Facts::of_card(&card)),
+            Err(violations) => codes = codes_of(&violations),
+        }
+        Ok(())
+    })?;
+    Ok(CheckReport { facts, codes })
 }
 
 /// A number alone by the usual rules, where it lies. It is judged in registers and little stack.
 fn check_alone(text: &[u8], card: &CardArgs<'_, '_>) -> Option<CheckReport> {
     let separators = if card.strict { Separators::Refused } else { Separators::Dropped };
-    let judge = || {
-        let found = check_number(text, separators);
-        let refused = |code| {
+    let found = errors::behind_shallow_border(|| Ok(check_number(text, separators))).ok()?;
+    let code = match found.code() {
+        None if card.known_network && found.network() == Network::UNKNOWN => Some(Code::Network),
+        code => code,
+    };
+    Some(match code {
+        Some(code) => {
             let mut violations = Violations::default();
             violations.add(Param::Number, code);
-            CheckReport::refused(&violations)
-        };
-        match found.code() {
-            Some(code) => refused(code),
-            None if card.known_network && found.network() == Network::UNKNOWN => refused(Code::Network),
-            None => CheckReport::good(Facts::Number(found)),
+            CheckReport { facts: None, codes: codes_of(&violations) }
         }
-    };
-    errors::behind_shallow_border(judge)
+        None => CheckReport { facts: Some(Facts::Number(found)), codes: NO_CODES },
+    })
 }
 
 /// What may be shown of a card that was checked, or all that is wrong with it.
@@ -99,23 +102,22 @@ fn check_alone(text: &[u8], card: &CardArgs<'_, '_>) -> Option<CheckReport> {
 #[pyclass(frozen, module = "panseal")]
 pub struct CheckReport {
     facts: Option<Facts>,
-    /// The number of the code for each field, in their order; 0 where nothing is wrong.
-    codes: [u8; Param::ALL.len()],
+    codes: Codes,
+}
+
+/// The number of the code for each field; 0 where nothing is wrong.
+type Codes = [u8; Param::ALL.len()];
+const NO_CODES: Codes = [0; Param::ALL.len()];
+
+fn codes_of(violations: &Violations) -> Codes {
+    let mut codes = NO_CODES;
+    for violation in violations.iter() {
+        codes[violation.param.number() as usize - 1] = violation.code.number() as u8;
+    }
+    codes
 }
 
 impl CheckReport {
-    fn good(facts: Facts) -> CheckReport {
-        CheckReport { facts: Some(facts), codes: [0; Param::ALL.len()] }
-    }
-
-    fn refused(violations: &Violations) -> CheckReport {
-        let mut codes = [0; Param::ALL.len()];
-        for violation in violations.iter() {
-            codes[violation.param.number() as usize - 1] = violation.code.number() as u8;
-        }
-        CheckReport { facts: None, codes }
-    }
-
     fn rows(&self) -> Violations {
         let mut violations = Violations::default();
         for (param, code) in Param::ALL.into_iter().zip(self.codes) {

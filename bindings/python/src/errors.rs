@@ -21,25 +21,35 @@ pyo3::import_exception!(panseal.errors, BusyError);
 ///
 /// What holds card data lives in frames of `work`; what it returns must hold none.
 pub fn behind_border<R>(py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    let mut outcome = None;
+    let (mut found, mut failure) = (None, None);
     let passed = border::call(|| {
-        outcome = Some(work());
+        part(work(), &mut found, &mut failure);
         Ok(())
     });
-    match (outcome, passed) {
-        (Some(outcome), Ok(())) => outcome,
-        (_, passed) => Err(raise(py, &passed.err().unwrap_or(Code::Internal.into()))),
+    match (found, failure, passed) {
+        (Some(found), _, Ok(())) => Ok(found),
+        (_, Some(failure), Ok(())) => Err(failure),
+        (.., passed) => Err(raise(py, &passed.err().unwrap_or(Code::Internal.into()))),
     }
 }
 
 /// [`behind_border`] for work that reads and judges one number and calls nothing deeper, nor Python.
-pub fn behind_shallow_border<R>(work: impl FnOnce() -> R) -> Option<R> {
-    let mut outcome = None;
-    let passed = border::call_shallow(|| {
-        outcome = Some(work());
+pub fn behind_shallow_border<R>(work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    let (mut found, mut failure) = (None, None);
+    border::call_shallow(|| {
+        part(work(), &mut found, &mut failure);
         Ok(())
-    });
-    outcome.filter(|_| passed.is_ok())
+    })?;
+    found.ok_or_else(|| failure.unwrap_or_else(|| Code::Internal.into()))
+}
+
+/// Writes an outcome to two places above the border. What goes to one place is copied whole, with the bytes that no
+/// value has been written to: an `Ok` would carry old stack out in the room of an `Err`.
+pub fn part<R, E>(outcome: Result<R, E>, found: &mut Option<R>, failure: &mut Option<E>) {
+    match outcome {
+        Ok(value) => *found = Some(value),
+        Err(error) => *failure = Some(error),
+    }
 }
 
 /// The exception of a failure. What a guard or a progress callable has raised comes out as it is.

@@ -1,7 +1,7 @@
 //! `panseal.Tokenizer` and `panseal.classify`.
 
 use crate::batch::{ONE_TEXT, code_name, lend_item};
-use crate::errors::{behind_border, behind_shallow_border, raise, raise_argument, raise_number};
+use crate::errors::{behind_border, behind_shallow_border, part, raise, raise_argument, raise_number};
 use crate::input::{BytesArg, Copied, PlainArg, READ, SecretArg};
 use crate::instrument::utc;
 use crate::root::RootArg;
@@ -55,12 +55,15 @@ impl Tokenizer {
         work: impl FnOnce(&Core, &[u8]) -> Result<R> + Send,
     ) -> PyResult<Result<R>> {
         let tokenizer = self.handle(py)?;
+        let (mut found, mut failure) = (None, None);
         behind_border(py, || {
             let mut copied = Copied::new();
             text.copy_to(py, &mut copied)?;
             let text = copied.as_bytes();
-            Ok(py.detach(move || work(&tokenizer, text)))
-        })
+            part(py.detach(move || work(&tokenizer, text)), &mut found, &mut failure);
+            Ok(())
+        })?;
+        Ok(found.ok_or_else(|| failure.unwrap_or_else(|| Code::Internal.into())))
     }
 }
 
@@ -116,8 +119,7 @@ impl Tokenizer {
         let token = match in_place(&number) {
             Some(text) => {
                 let tokenizer = self.handle(py)?;
-                let token = behind_shallow_border(|| tokenize(&tokenizer, text));
-                token.unwrap_or(Err(Code::Internal.into()))
+                behind_shallow_border(|| tokenize(&tokenizer, text))
             }
             None => self.with_copy(py, &number, tokenize)?,
         };
@@ -172,7 +174,7 @@ impl Tokenizer {
         let done = match in_place(&token) {
             Some(text) => {
                 let tokenizer = self.handle(py)?;
-                behind_shallow_border(|| work(&tokenizer, text)).unwrap_or(Err(Code::Internal.into()))
+                behind_shallow_border(|| work(&tokenizer, text))
             }
             None => self.with_copy(py, &token, work)?,
         };
