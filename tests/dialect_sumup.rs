@@ -312,7 +312,7 @@ fn instruments_are_listed_as_a_bare_array_deactivated_ones_too() {
     let list = place.trusted("sumup", "GET", INSTRUMENTS, "");
     let items = list.body.as_array().unwrap();
     assert_eq!(items.len(), 2);
-    assert!(items.contains(&made.body));
+    assert_eq!(items[0], made.body, "the oldest first, also within a second");
     assert!(items.iter().any(|item| item["active"] == json!(false) && item["card"]["type"] == "MASTERCARD"));
     customer(&place, "cust-0002");
     let others = format!("/v0.1/customers/cust-0002/payment-instruments/{}", made.at("/token"));

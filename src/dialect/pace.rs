@@ -242,7 +242,7 @@ fn methods(caller: &Caller) -> Result<Vec<(Instrument, Details, String)>> {
             instrument.active.then_some((instrument, details, id))
         })
         .collect();
-    methods.sort_by_key(|(instrument, _, id)| (instrument.created_at, id.clone()));
+    methods.sort_by_key(|(instrument, _, _)| instrument.made);
     Ok(methods)
 }
 

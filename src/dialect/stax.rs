@@ -589,7 +589,7 @@ fn list_of_customer(caller: &Caller, id: &str) -> Result<Response> {
     let active = Some(true);
     let query = ListQuery { customer: Some(&customer.id), active, limit: LIST_MAX, ..ListQuery::default() };
     let mut found = caller.vault.list_details(&query)?;
-    found.sort_by_key(|(instrument, _)| std::cmp::Reverse(instrument.created_at));
+    found.sort_by_key(|(instrument, _)| std::cmp::Reverse(instrument.made));
     let body = json::array(found, |out, (instrument, details)| {
         write_method(out, caller, &instrument, &details);
         out.object("customer", |out| write_customer(out, &customer));

@@ -5,7 +5,7 @@
 pub const DEPTH: usize = 32 * 1024;
 
 /// Deep enough for a number that is read and judged, and nothing more.
-pub const SHALLOW: usize = 2 * 1024;
+pub const SHALLOW: usize = 2560;
 
 /// Runs `work` in a frame of its own, then overwrites `DEPTH` bytes of the stack below the caller's frame, and the
 /// registers.

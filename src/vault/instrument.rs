@@ -33,6 +33,8 @@ pub struct Instrument {
     pub created_at: i64,
     /// Seconds since 1970 UTC, or 0: for ever.
     pub keep_until: i64,
+    /// Of two instruments the one that was made later has the greater one, also within a second.
+    pub(crate) made: i64,
 }
 
 impl Instrument {
@@ -55,6 +57,7 @@ impl Instrument {
             epoch: seal::epoch_of(&card.sealed)?,
             created_at: in_seconds(row.created_at),
             keep_until: row.keep_until,
+            made: row.created_at,
         })
     }
 }
