@@ -404,6 +404,19 @@ const char *literal(struct call *c, char byte, size_t len)
     return text;
 }
 
+panseal_text bytes(const char *from, size_t len)
+{
+    panseal_text text;
+    text.ptr = from;
+    text.len = len;
+    return text;
+}
+
+panseal_text words(const char *text)
+{
+    return bytes(text, strlen(text));
+}
+
 char *path_of(char room[512], const char *name)
 {
     snprintf(room, 512, "%s/%s", directory, name);

@@ -14,6 +14,7 @@
 enum { GUARD = 32, PATTERN = 0xa5, BLOCKS = 16, ROWS = 3, HITS = PANSEAL_SCANNER_HITS, STRIDE = 19, EPOCHS = 2 };
 
 #define NUMBER "4242424242424242"
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Inputs as they should be, for a row to spoil. */
 struct inputs {
@@ -244,6 +245,10 @@ void *block(struct call *call, size_t size);
 panseal_text given(struct call *call, const char *bytes, size_t len);
 panseal_text filled(struct call *call, char byte, size_t len);
 const char *literal(struct call *call, char byte, size_t len);
+
+/* Texts as the library takes them, where they lie. */
+panseal_text bytes(const char *from, size_t len);
+panseal_text words(const char *text);
 
 /* The vault that all rows work on, and what is in it. */
 extern panseal_vault *good_vault;

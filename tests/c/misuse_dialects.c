@@ -36,17 +36,8 @@ static const struct function credentials = {"panseal_vault_credentials", run_cre
 
 static const struct function *const verbs[] = {&ask, &make_grant, &sign, &revoke, &credentials};
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 /* The first bytes of a bearer key are its id. */
 enum { KEY_ID = 20 };
-
-static panseal_text words(const char *text)
-{
-    panseal_text words;
-    words.ptr = text;
-    words.len = strlen(text);
-    return words;
-}
 
 static panseal_grant grant_for(const char *dialect)
 {
@@ -103,14 +94,6 @@ void begin_dialect(struct call *c)
 /* ---- wrong calls ---- */
 
 static const char filler[PANSEAL_BODY_MAX + 2] = {0};
-
-static panseal_text bytes(const char *from, size_t len)
-{
-    panseal_text text;
-    text.ptr = from;
-    text.len = len;
-    return text;
-}
 
 static void request_rows(void)
 {

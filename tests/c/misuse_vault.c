@@ -177,17 +177,7 @@ static const struct function *const of_customer[] = {&customer_create, &customer
 /* Those that fill a page, of which there must be a row, and those that can do without. */
 static const struct function *const pages[] = {&list, &customer_list, &audit};
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* ---- right calls ---- */
-
-static panseal_text words(const char *text)
-{
-    panseal_text words;
-    words.ptr = text;
-    words.len = strlen(text);
-    return words;
-}
 
 static panseal_text token_of(const panseal_instrument *instrument)
 {
@@ -262,14 +252,6 @@ void begin_vault(struct call *c)
 /* ---- wrong calls ---- */
 
 static const char filler[8192] = {0};
-
-static panseal_text bytes(const char *from, size_t len)
-{
-    panseal_text text;
-    text.ptr = from;
-    text.len = len;
-    return text;
-}
 
 static void token_argument_rows(void)
 {

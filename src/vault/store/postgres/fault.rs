@@ -56,7 +56,8 @@ pub fn taken(error: &postgres::Error) -> bool {
 pub fn failed(error: postgres::Error) -> Error {
     let Some(state) = error.code() else { return without_state(&error) };
     let code = match state.code() {
-        // A lock or a statement took too long; too many connections; still in conflict or without room after all attempts.
+        // A lock or a statement took too long; too many connections; still in conflict, or without room, after all
+        // attempts.
         "55P03" | "57014" | "53200" | "53300" | "40001" | "40P01" => Code::Busy,
         _ => Code::Store,
     };
