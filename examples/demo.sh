@@ -10,7 +10,7 @@ missing() { echo "panseal's demo needs $1" >&2; exit 1; }
 command -v "$cc" >/dev/null || missing "a C compiler (gcc)"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || missing "python3, 3.11 or newer"
 
-step 1 "building libpanseal.so and the Python extension (a minute or two the first time)"
+step 1 "building libpanseal.so and the Python extension (some minutes the first time)"
 "$cargo" build --quiet --release --package panseal-c
 "$cargo" build --quiet --release --package panseal-python
 rm -f bindings/python/panseal/_native.abi3.so
