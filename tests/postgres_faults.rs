@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::AtEnd;
 use support::postgres::{Server, Settings, present, url};
 
 const ISOLATIONS: [&str; 3] = ["read committed", "repeatable read", "serializable"];
@@ -56,6 +57,52 @@ fn tokenize_until_answered(vault: &Vault, number: &str, key: &str, refused: &Ato
     }
 }
 
+/// What writers made, each under a key of its own, and how often they were refused.
+#[derive(Default)]
+struct Work {
+    made: Mutex<HashMap<String, (String, String)>>,
+    refused: AtomicUsize,
+}
+
+impl Work {
+    fn len(&self) -> usize {
+        self.made.lock().unwrap().len()
+    }
+
+    /// Waits until there are this many.
+    fn wait_for(&self, least: usize) {
+        let deadline = Instant::now() + support::PATIENCE;
+        while self.len() < least {
+            assert!(Instant::now() < deadline, "{} of {least}", self.len());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// `writers` threads, spread over the handles, store so many cards again and again while `meanwhile` runs.
+fn while_many_write(vaults: &[Vault], writers: usize, cards: u64, meanwhile: impl FnOnce(&Work)) -> Work {
+    let (work, done) = (Work::default(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for writer in 0..writers {
+            let (vault, work, done) = (&vaults[writer % vaults.len()], &work, &done);
+            scope.spawn(move || {
+                for turn in 0.. {
+                    if done.load(Ordering::Acquire) {
+                        break;
+                    }
+                    let (key, number) = (format!("{writer}-{turn}"), number(random(cards) as usize));
+                    let token =
+                        tokenize_until_answered(vault, &number, &key, &work.refused).token.to_string();
+                    work.made.lock().unwrap().insert(key, (token, number));
+                }
+            });
+        }
+        let _stop = AtEnd(&done);
+        meanwhile(&work);
+    });
+    work
+}
+
 /// Every key has one token, which is there.
 fn each_key_has_one_token(server: &Server, vault: &Vault, made: &HashMap<String, (String, String)>) {
     for (key, (token, number)) in made {
@@ -74,26 +121,10 @@ fn a_server_that_crashes_and_cuts_connections_loses_no_token_and_makes_none_twic
     if !present("PostgreSQL: crashes under writers") {
         return;
     }
-    const WRITERS: usize = 16;
     let mut server = server("serializable");
     let place = Place::at(|_| server.url());
     let vaults = [place.open(), place.open()];
-    let (made, refused) = (Mutex::new(HashMap::new()), AtomicUsize::new(0));
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            let (vault, made, refused, done) = (&vaults[writer % 2], &made, &refused, &done);
-            scope.spawn(move || {
-                for turn in 0.. {
-                    if done.load(Ordering::Acquire) {
-                        break;
-                    }
-                    let (key, number) = (format!("{writer}-{turn}"), number(random(20) as usize));
-                    let token = tokenize_until_answered(vault, &number, &key, refused).token.to_string();
-                    made.lock().unwrap().insert(key, (token, number));
-                }
-            });
-        }
+    let Work { made, refused } = while_many_write(&vaults, 16, 20, |_| {
         for round in 0..24 {
             thread::sleep(Duration::from_millis(50 + random(200)));
             if round % 3 == 2 {
@@ -102,7 +133,6 @@ fn a_server_that_crashes_and_cuts_connections_loses_no_token_and_makes_none_twic
                 server.cut_connections();
             }
         }
-        done.store(true, Ordering::Release);
     });
     let made = made.into_inner().unwrap();
     println!("{} tokens, {} calls refused", made.len(), refused.load(Ordering::Relaxed));
@@ -117,49 +147,44 @@ fn writers_wait_while_the_server_has_no_room_for_the_locks_of_serializable_trans
     if !present("PostgreSQL: out of room for locks") {
         return;
     }
-    const WRITERS: usize = 8;
-    const IDLE_TRANSACTION: &str = "begin; select count(*) from panseal.fence;
-        do $$ begin perform pg_sleep(120); exception when query_canceled then null; end $$; rollback";
+    // A lock for each row that is read, until there is room for no other; they are held while the transaction sleeps.
+    const CANCEL: &str = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'";
+    const ROWS: &str =
+        "create table room (id int primary key); insert into room select generate_series(1, 200000)";
+    const FILL: &str = "begin isolation level serializable; set local enable_seqscan = off; do $$ begin
+        begin
+            for row in 1..200000 loop perform id from room where id = row; end loop;
+            raise 'there is room enough';
+        exception when out_of_memory then null; end;
+        perform pg_sleep(120);
+    exception when query_canceled then null; end $$; rollback";
     let lines = vec![
         ("default_transaction_isolation", "'serializable'"),
         ("max_connections", "20"),
         ("max_pred_locks_per_transaction", "10"),
+        ("max_pred_locks_per_relation", "1000000"),
+        ("max_pred_locks_per_page", "1000000"),
         ("log_min_messages", "error"),
     ];
     let server = Server::new(&Settings { lines, ..Settings::default() });
     let place = Place::at(|_| server.url());
     let vault = place.open();
-    let (made, refused) = (Mutex::new(HashMap::new()), AtomicUsize::new(0));
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            let (vault, made, refused, done) = (&vault, &made, &refused, &done);
-            scope.spawn(move || {
-                for turn in 0.. {
-                    if done.load(Ordering::Acquire) {
-                        break;
-                    }
-                    let (key, number) = (format!("{writer}-{turn}"), number(random(100_000) as usize));
-                    let token = tokenize_until_answered(vault, &number, &key, refused).token.to_string();
-                    made.lock().unwrap().insert(key, (token, number));
-                }
-            });
-        }
-        // While a transaction is open, the server keeps what all others have read.
-        scope.spawn(|| server.sql(IDLE_TRANSACTION));
-        let deadline = Instant::now() + support::PATIENCE;
-        while !server.whole_log().contains("out of shared memory") {
-            assert!(Instant::now() < deadline, "there is room enough");
-            thread::sleep(Duration::from_millis(50));
-        }
-        thread::sleep(Duration::from_millis(300));
-        server.sql("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'");
-        let before = made.lock().unwrap().len();
-        while made.lock().unwrap().len() < before + 50 {
-            assert!(Instant::now() < deadline, "nobody goes on");
-            thread::sleep(Duration::from_millis(5));
-        }
-        done.store(true, Ordering::Release);
+    server.sql(ROWS);
+    let Work { made, refused } = while_many_write(std::slice::from_ref(&vault), 8, 100_000, |work| {
+        thread::scope(|scope| {
+            scope.spawn(|| server.sql(FILL));
+            let deadline = Instant::now() + support::PATIENCE;
+            // What the filling transaction catches is not written there: it is the writers'.
+            while !server.whole_log().contains("out of shared memory") {
+                assert!(Instant::now() < deadline, "there is room enough");
+                thread::sleep(Duration::from_millis(20));
+            }
+            thread::sleep(Duration::from_millis(300));
+            while server.sql(CANCEL).is_empty() {
+                assert!(Instant::now() < deadline, "nobody sleeps");
+            }
+        });
+        work.wait_for(work.len() + 50);
     });
     assert_eq!(refused.into_inner(), 0, "the vault has patience enough");
     each_key_has_one_token(&server, &vault, &made.into_inner().unwrap());
@@ -326,42 +351,19 @@ fn writers_go_on_after_a_fail_over_and_nothing_acknowledged_is_lost() {
     if !present("PostgreSQL: fail-over under writers") {
         return;
     }
-    const WRITERS: usize = 8;
     let mut primary = server("serializable");
     let standby = primary.replica();
     primary.sql("alter system set synchronous_standby_names = '*'");
     primary.sql("select pg_reload_conf()");
     let place = Place::at(|_| url(&[&primary, &standby]));
     let vaults = [place.open(), place.open()];
-    let (made, refused) = (Mutex::new(HashMap::new()), AtomicUsize::new(0));
-    let enough = |least: usize| {
-        let deadline = Instant::now() + support::PATIENCE;
-        while made.lock().unwrap().len() < least {
-            assert!(Instant::now() < deadline, "{} of {least}", made.lock().unwrap().len());
-            thread::sleep(Duration::from_millis(5));
-        }
-    };
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            let (vault, made, refused, done) = (&vaults[writer % 2], &made, &refused, &done);
-            scope.spawn(move || {
-                let mut turn = 0;
-                while !done.load(Ordering::Acquire) {
-                    let (key, number) = (format!("{writer}-{turn}"), number(random(20) as usize));
-                    let token = tokenize_until_answered(vault, &number, &key, refused).token.to_string();
-                    made.lock().unwrap().insert(key, (token, number));
-                    turn += 1;
-                }
-            });
-        }
-        enough(100);
+    let Work { made, refused } = while_many_write(&vaults, 8, 20, |work| {
+        work.wait_for(100);
         primary.stop_immediate();
-        let before = made.lock().unwrap().len();
+        let before = work.len();
         thread::sleep(Duration::from_millis(700));
         standby.promote();
-        enough(before + 100);
-        done.store(true, Ordering::Release);
+        work.wait_for(before + 100);
     });
     assert_eq!(refused.into_inner(), 0, "the vault has patience enough for a fail-over");
     each_key_has_one_token(&standby, &vaults[0], &made.into_inner().unwrap());
@@ -395,8 +397,8 @@ fn each_card_is_there_once(server: &Server, place: &Place, meanwhile: impl FnOnc
                 }
             });
         }
+        let _stop = AtEnd(&done);
         meanwhile(&vaults[0]);
-        done.store(true, Ordering::Release);
     });
     let book = book.into_inner().unwrap();
     let seen: std::collections::HashSet<&String> = book.iter().map(|line| &line[2]).collect();

@@ -6,8 +6,10 @@ makes.
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,9 @@ SUITES = {
 
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")
 SCRIPT_COUNT = re.compile(r"^(\d+) passed, (\d+) failed$")
+# Seconds that a command may take: a suite that hangs is a failure with a name, and the others still run.
+LIMIT = 30 * 60
+
 PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 NOT_RUN = re.compile(r"^not run: (.+)$")
 
@@ -44,7 +49,7 @@ class Suite:
 
 
 def run(suite: Suite, command: list[str], **env: str) -> None:
-    """Runs a command, shows what it prints, and counts."""
+    """Runs a command, shows what it prints, and counts; it is ended when it takes too long."""
     started = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -54,17 +59,32 @@ def run(suite: Suite, command: list[str], **env: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,
     )
     assert process.stdout is not None
+    clock = threading.Timer(LIMIT, end, [process])
+    clock.start()
     last = ""
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        count(suite, line.rstrip("\n"))
-        last = line if line.strip() else last
+    try:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            count(suite, line.rstrip("\n"))
+            last = line if line.strip() else last
+    except KeyboardInterrupt:
+        end(process)
+        raise
+    finally:
+        clock.cancel()
     if "pytest" in command:
         count_pytest(suite, last)
     suite.broken |= process.wait() != 0
     suite.seconds += time.monotonic() - started
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Ends a command with all that it has started."""
+    print(f"ended after at most {LIMIT} s: {process.args}", flush=True)
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 def count(suite: Suite, line: str) -> None:

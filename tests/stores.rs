@@ -744,8 +744,8 @@ fn under_writers(place: &Place, cards: usize, meanwhile: impl FnOnce(&Vault)) {
                 }
             });
         }
+        let _stop = support::AtEnd(&done);
         meanwhile(&vault);
-        done.store(true, Ordering::Release);
     });
     let status = vault.status().unwrap();
     assert_eq!((status.cards, status.instruments), (cards as u64, cards as u64));

@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,15 @@ pub const STRICT: [&str; 5] = ["-pedantic-errors", "-Wall", "-Wextra", "-Werror"
 
 /// Time enough for any program of the tests, also under sanitizers on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Tells threads that watch the flag to stop, also when a check fails before: a scope waits for all of its threads.
+pub struct AtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
 
 /// The C library as it is shipped: the header, and a directory that programs can link and run against.
 pub struct Library {
