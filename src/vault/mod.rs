@@ -42,6 +42,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
 use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id};
 
@@ -386,7 +387,7 @@ fn check_fence(rows: &dyn Rows, keyring: &Keyring) -> Result<()> {
 fn open_store(options: &OpenOptions, root: &Root) -> Result<Arc<dyn Store>> {
     let mut first_rows = |rows: &dyn Rows| first_keys(rows, root);
     if options.url == "memory:" {
-        return Ok(Arc::new(SqliteStore::in_memory(&mut first_rows)?));
+        return Ok(Arc::new(MemoryStore::new(&mut first_rows)?));
     }
     if ["postgres://", "postgresql://"].iter().any(|scheme| options.url.starts_with(scheme)) {
         return open_postgres(options, options.create.then_some(&mut first_rows as Work<'_>));

@@ -1,9 +1,10 @@
 //! What a vault asks of a database: rows in, rows out, in transactions. No key and no card number comes this far;
 //! what is secret in a row is sealed.
 //!
-//! Three stores are there: one SQLite file, SQLite in memory, PostgreSQL. A store knows nothing of cards; the vault
+//! Three stores are there: one SQLite file, PostgreSQL, tables in memory. A store knows nothing of cards; the vault
 //! knows nothing of SQL.
 
+pub mod memory;
 mod open_files;
 #[cfg(feature = "postgres")]
 pub mod postgres;

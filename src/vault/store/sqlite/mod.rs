@@ -1,4 +1,4 @@
-//! The SQLite store: one file, write-ahead log, every commit synced to the disk. Or none: a database in memory.
+//! The SQLite store: one file, write-ahead log, every commit synced to the disk.
 //!
 //! One connection writes; readers have connections of their own, which writers do not keep waiting.
 
@@ -7,23 +7,25 @@ mod open;
 mod rows;
 mod schema;
 
+pub use schema::VERSION as SCHEMA;
+
 use super::{Job, Store, Work};
 use crate::error::{Code, Error, Result};
 use group::Group;
-use open::{Opened, Place};
+use open::Opened;
 use rows::SqliteRows;
 use rusqlite::{Connection, ErrorCode};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// So many connections are kept for readers; more are opened while more threads read, and closed again.
 const READERS: usize = 8;
 
-/// A vault in one SQLite file, or in memory.
+/// A vault in one SQLite file.
 pub struct SqliteStore {
-    place: Place,
+    path: PathBuf,
     busy_timeout: Duration,
     writer: Mutex<Option<Opened>>,
     readers: Mutex<Vec<Opened>>,
@@ -36,17 +38,14 @@ impl SqliteStore {
     /// Where there is none, `create` is run in the transaction that makes it, or without one `NotAVault` is the
     /// answer. A file that is something else is left as it is.
     pub fn open(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
-        SqliteStore::at(Place::File(path.into()), busy_timeout, create)
-    }
-
-    /// Makes a vault in memory, which is gone with the store.
-    pub fn in_memory(create: Work<'_>) -> Result<SqliteStore> {
-        SqliteStore::at(Place::Memory, Duration::ZERO, Some(create))
-    }
-
-    fn at(place: Place, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
-        let writer = Mutex::new(Some(place.open_to_write(busy_timeout, create)?));
-        Ok(SqliteStore { place, busy_timeout, writer, readers: Mutex::default(), group: Group::default() })
+        let writer = Mutex::new(Some(Opened::to_write(path, busy_timeout, create)?));
+        Ok(SqliteStore {
+            path: path.into(),
+            busy_timeout,
+            writer,
+            readers: Mutex::default(),
+            group: Group::default(),
+        })
     }
 
     /// Lends the writing connection, opened where it is not.
@@ -55,10 +54,10 @@ impl SqliteStore {
         let mut held = lock(&self.writer);
         let opened = match held.take() {
             Some(opened) => opened,
-            None => self.place.open_to_write(self.busy_timeout, None)?,
+            None => Opened::to_write(&self.path, self.busy_timeout, None)?,
         };
         let opened = held.insert(opened);
-        if let Err(gone) = opened.still_there(&self.place) {
+        if let Err(gone) = opened.still_there(&self.path) {
             *held = None;
             lock(&self.readers).clear();
             return Err(gone);
@@ -94,10 +93,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn name(&self) -> &'static str {
-        match self.place {
-            Place::File(_) => "sqlite",
-            Place::Memory => "memory",
-        }
+        "sqlite"
     }
 
     fn schema(&self) -> i32 {
@@ -105,15 +101,12 @@ impl Store for SqliteStore {
     }
 
     fn read(&self, work: Work<'_>) -> Result<()> {
-        if matches!(self.place, Place::Memory) {
-            return self.with_writer(|connection| work(&SqliteRows(connection)));
-        }
         let idle = lock(&self.readers).pop();
         let mut opened = match idle {
             Some(opened) => opened,
-            None => self.place.open(self.busy_timeout, None)?,
+            None => Opened::at(&self.path, self.busy_timeout, None)?,
         };
-        opened.was_there_lately(&self.place)?;
+        opened.was_there_lately(&self.path)?;
         let outcome = work(&SqliteRows(&opened.connection));
         let mut readers = lock(&self.readers);
         if readers.len() < READERS {
@@ -130,12 +123,9 @@ impl Store for SqliteStore {
         self.group.submit(job, |jobs| self.run(jobs))
     }
 
-    /// What is in memory goes with its connection, and no file is at stake.
     fn let_go(&self) {
-        if matches!(self.place, Place::File(_)) {
-            lock(&self.readers).clear();
-            *lock(&self.writer) = None;
-        }
+        lock(&self.readers).clear();
+        *lock(&self.writer) = None;
     }
 }
 

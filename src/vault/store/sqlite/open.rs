@@ -8,7 +8,7 @@ use super::{failed, transact};
 use crate::error::{Code, Error, Result};
 use rusqlite::{Connection, OpenFlags};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// 'pans': says in the file's header whose database it is.
@@ -20,49 +20,20 @@ const STATEMENTS: usize = 96;
 /// How long a reader does without looking for the file.
 const LATELY: Duration = Duration::from_millis(1);
 
-/// Where a database is.
-pub enum Place {
-    /// In a file.
-    File(PathBuf),
-    /// In this process, for as long as its one connection.
-    Memory,
-}
-
 /// A connection and the mark on its file, which goes after it.
 pub struct Opened {
     /// The connection.
     pub connection: Connection,
-    mark: Option<Mark>,
+    mark: Mark,
     /// When the file was last seen at its place.
     seen: Instant,
 }
 
 impl Opened {
-    /// `NotAVault` where the file was deleted, or another one stands in its place: what is written there would be lost.
-    pub fn still_there(&self, place: &Place) -> Result<()> {
-        match (place, &self.mark) {
-            (Place::File(path), Some(mark)) => mark.still_at(path),
-            _ => Ok(()),
-        }
-    }
-
-    /// [`Opened::still_there`] for those who read, who do not ask again within a millisecond: to look for the file
-    /// takes a sixth of a look-up. What is read so soon after the file went could as well have been read just before.
-    pub fn was_there_lately(&mut self, place: &Place) -> Result<()> {
-        let now = Instant::now();
-        if now.duration_since(self.seen) >= LATELY {
-            self.still_there(place)?;
-            self.seen = now;
-        }
-        Ok(())
-    }
-}
-
-impl Place {
-    /// Opens the vault at this place. Where there is none, `create` is run in the transaction that makes it, or without
-    /// one `NotAVault` is the answer. A file that is something else is left as it is.
-    pub fn open(&self, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
-        let opened = self.connect(busy_timeout, create.is_some())?;
+    /// Opens the vault in the file at `path`. Where there is none, `create` is run in the transaction that makes it, or
+    /// without one `NotAVault` is the answer. A file that is something else is left as it is.
+    pub fn at(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
+        let opened = Opened::connect(path, busy_timeout, create.is_some())?;
         let connection = &opened.connection;
         if let Some(create) = create {
             make(connection, create)?;
@@ -71,59 +42,61 @@ impl Place {
             return Err(Code::NotAVault.into());
         }
         schema::refuse_newer(connection)?;
-        self.set_up(connection, busy_timeout)?;
+        set_up(connection, busy_timeout)?;
         schema::migrate(connection)?;
         Ok(opened)
     }
 
-    /// [`Place::open`], to write. What a batch of a thousand changes among millions of rows is all over two indexes: there
+    /// [`Opened::at`], to write. What a batch of a thousand changes among millions of rows is all over two indexes: there
     /// is room for that and, beside it, for their inner pages, or each batch would read them again.
-    pub fn open_to_write(&self, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
-        let opened = self.open(busy_timeout, create)?;
+    pub fn to_write(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
+        let opened = Opened::at(path, busy_timeout, create)?;
         opened.connection.pragma_update(None, "cache_size", "-65536").map_err(failed)?;
         Ok(opened)
     }
 
     /// Opens the file without changing it. Its name is taken to the letter, not as a URI.
-    fn connect(&self, busy_timeout: Duration, create: bool) -> Result<Opened> {
+    fn connect(path: &Path, busy_timeout: Duration, create: bool) -> Result<Opened> {
+        if create {
+            make_private_file(path)?;
+        }
+        let mark = Mark::after(path, || refuse_foreign(path))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let (connection, mark) = match self {
-            Place::Memory => {
-                let flags = flags | OpenFlags::SQLITE_OPEN_MEMORY | OpenFlags::SQLITE_OPEN_CREATE;
-                (Connection::open_in_memory_with_flags(flags), None)
-            }
-            Place::File(path) => {
-                if create {
-                    make_private_file(path)?;
-                }
-                let mark = Mark::after(path, || refuse_foreign(path))?;
-                (Connection::open_with_flags(path, flags), Some(mark))
-            }
-        };
-        let connection = connection.map_err(failed)?;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(busy_timeout).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Opened { connection, mark, seen: Instant::now() })
     }
 
-    fn set_up(&self, connection: &Connection, busy_timeout: Duration) -> Result<()> {
-        let set = |name, value: &str| connection.pragma_update(None, name, value).map_err(failed);
-        if matches!(self, Place::File(_)) {
-            write_ahead_log(connection, busy_timeout)?;
-            set("synchronous", "full")?;
-            // Pages that are written again and again go to the file once.
-            set("wal_autocheckpoint", "8000")?;
-        } else {
-            // A commit in which a page was split looks through all of them: there are half as many.
-            set("page_size", "8192")?;
-        }
-        // In KiB: what a batch of a thousand changes, or the inner pages of millions of rows.
-        set("cache_size", "-16384")?;
-        set("secure_delete", "on")?;
-        set("temp_store", "memory")?;
-        set("trusted_schema", "off")?;
-        set("cell_size_check", "on")
+    /// `NotAVault` where the file was deleted, or another one stands in its place: what is written there would be lost.
+    pub fn still_there(&self, path: &Path) -> Result<()> {
+        self.mark.still_at(path)
     }
+
+    /// [`Opened::still_there`] for those who read, who do not ask again within a millisecond: to look for the file
+    /// takes a sixth of a look-up. What is read so soon after the file went could as well have been read just before.
+    pub fn was_there_lately(&mut self, path: &Path) -> Result<()> {
+        let now = Instant::now();
+        if now.duration_since(self.seen) >= LATELY {
+            self.still_there(path)?;
+            self.seen = now;
+        }
+        Ok(())
+    }
+}
+
+fn set_up(connection: &Connection, busy_timeout: Duration) -> Result<()> {
+    let set = |name, value: &str| connection.pragma_update(None, name, value).map_err(failed);
+    write_ahead_log(connection, busy_timeout)?;
+    set("synchronous", "full")?;
+    // Pages that are written again and again go to the file once.
+    set("wal_autocheckpoint", "8000")?;
+    // In KiB: what a batch of a thousand changes, or the inner pages of millions of rows.
+    set("cache_size", "-16384")?;
+    set("secure_delete", "on")?;
+    set("temp_store", "memory")?;
+    set("trusted_schema", "off")?;
+    set("cell_size_check", "on")
 }
 
 /// Looks at the file's header before SQLite does: even a read of somebody else's database can roll back its journal.

@@ -1,0 +1,534 @@
+//! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
+
+use super::super::{
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
+    InstrumentRow, Listing, Print, Rows, Tally, UsedKey, again,
+};
+use super::table::{Table, Undo};
+use crate::error::{Code, Error, Result};
+use crate::keys::{KeyInfo, WrappedKey};
+use crate::scheme::{TOKEN_MAX, Token};
+use std::cell::{Ref, RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::ops::Bound::{Included, Unbounded};
+
+/// A merchant, by its place among those that were ever named: a short key, which stays.
+type Merchant = u32;
+
+/// All rows.
+#[derive(Default)]
+pub struct Tables {
+    /// Never undone: a merchant without rows is none.
+    merchants: BTreeMap<String, Merchant>,
+    fence: Table<(), Fence>,
+    keys: Table<(&'static str, u32), WrappedKey>,
+    cards: Table<Id, (Merchant, CardRow)>,
+    prints: Table<(Merchant, Fingerprint), (Id, u32)>,
+    instruments: Table<(Merchant, TokenKey), InstrumentRow>,
+    of_card: Table<(Merchant, Id, TokenKey), ()>,
+    of_customer: Table<(Merchant, String, TokenKey), ()>,
+    tombstones: Table<(Merchant, TokenKey), ()>,
+    customers: Table<(Merchant, String), CustomerRow>,
+    references: Table<(Merchant, String), String>,
+    names: Table<(Merchant, String), (String, i64)>,
+    audits: Table<(Merchant, Id), AuditRow>,
+    credentials: Table<String, CredentialRow>,
+}
+
+impl Tables {
+    fn each(&mut self, what: impl Fn(&mut dyn Undo)) {
+        what(&mut self.fence);
+        what(&mut self.keys);
+        what(&mut self.cards);
+        what(&mut self.prints);
+        what(&mut self.instruments);
+        what(&mut self.of_card);
+        what(&mut self.of_customer);
+        what(&mut self.tombstones);
+        what(&mut self.customers);
+        what(&mut self.references);
+        what(&mut self.names);
+        what(&mut self.audits);
+        what(&mut self.credentials);
+    }
+
+    /// Keeps the changes of a transaction.
+    pub fn keep(&mut self) {
+        self.each(|table| table.keep());
+    }
+
+    /// Undoes them, where they were not kept.
+    pub fn undo(&mut self) {
+        self.each(|table| table.undo());
+    }
+
+    fn merchant(&self, name: &str) -> Option<Merchant> {
+        self.merchants.get(name).copied()
+    }
+
+    fn merchant_or_new(&mut self, name: &str) -> Merchant {
+        let next = self.merchants.len() as Merchant;
+        self.merchant(name).unwrap_or_else(|| *self.merchants.entry(name.to_owned()).or_insert(next))
+    }
+
+    /// The merchants from a name on, in the order of their names.
+    fn merchants_from(&self, name: &str) -> impl Iterator<Item = (&String, Merchant)> {
+        self.merchants.range::<str, _>((Included(name), Unbounded)).map(|(name, merchant)| (name, *merchant))
+    }
+
+    /// The merchants' names, each at its merchant's place.
+    fn names_of_merchants(&self) -> Vec<&String> {
+        let mut names: Vec<_> = self.merchants.iter().collect();
+        names.sort_unstable_by_key(|(_, merchant)| **merchant);
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// `Tampered` where its card is gone.
+    fn with_card(&self, instrument: &InstrumentRow) -> Result<(InstrumentRow, CardRow)> {
+        let (_, card) = self.cards.get(&instrument.card).ok_or_else(|| Error::from(Code::Tampered))?;
+        Ok((instrument.clone(), card.clone()))
+    }
+
+    /// The instruments of a listing in their order, without regard to its limit and offset.
+    fn listed<'t>(
+        &'t self,
+        merchant: Merchant,
+        query: &Listing<'t>,
+    ) -> Box<dyn Iterator<Item = &'t InstrumentRow> + 't> {
+        let Listing { active, after, .. } = *query;
+        let wanted = move |row: &&InstrumentRow| {
+            active.is_none_or(|active| row.active == active)
+                && after.is_none_or(|after| row.token.as_str() > after)
+        };
+        let first = padded(after.unwrap_or_default());
+        match query.customer {
+            Some(customer) => {
+                let tokens = self.of_customer.range((merchant, customer.to_owned(), first)..);
+                let theirs = tokens.take_while(move |(key, ())| key.0 == merchant && key.1 == customer);
+                let rows = theirs.filter_map(move |(key, ())| self.instruments.get(&(merchant, key.2)));
+                Box::new(rows.filter(wanted))
+            }
+            None => {
+                let rows = self.instruments.range((merchant, first)..);
+                Box::new(
+                    rows.take_while(move |(key, _)| key.0 == merchant).map(|(_, row)| row).filter(wanted),
+                )
+            }
+        }
+    }
+
+    fn insert_instrument(&mut self, merchant: Merchant, row: &InstrumentRow) -> bool {
+        let token = key_of(&row.token);
+        self.of_card.put((merchant, row.card, token), ());
+        self.of_customer.put((merchant, row.customer.clone(), token), ());
+        self.instruments.add((merchant, token), row.clone())
+    }
+
+    fn remove_instrument(&mut self, merchant: Merchant, token: TokenKey) {
+        if let Some(row) = self.instruments.get(&(merchant, token)) {
+            let (card, customer) = (row.card, row.customer.clone());
+            self.of_card.remove(&(merchant, card, token));
+            self.of_customer.remove(&(merchant, customer, token));
+            self.instruments.remove(&(merchant, token));
+        }
+    }
+}
+
+/// A token's text with zeros behind it, which stand before all characters that a token has: keys are in the order of
+/// the texts.
+type TokenKey = [u8; TOKEN_MAX];
+
+fn key_of(token: &Token) -> TokenKey {
+    padded(token.as_str())
+}
+
+/// As much of a text as a token can have: no token behind the text is before this.
+fn padded(text: &str) -> TokenKey {
+    let mut key = [0; TOKEN_MAX];
+    let len = text.len().min(TOKEN_MAX);
+    key[..len].copy_from_slice(&text.as_bytes()[..len]);
+    key
+}
+
+/// What a transaction may do with the tables.
+pub enum Access<'t> {
+    /// Look at them.
+    Read(&'t Tables),
+    /// Change them.
+    Write(&'t mut Tables),
+}
+
+/// The rows of the tables.
+pub struct MemoryRows<'t>(RefCell<Access<'t>>);
+
+impl<'t> MemoryRows<'t> {
+    pub fn new(access: Access<'t>) -> MemoryRows<'t> {
+        MemoryRows(RefCell::new(access))
+    }
+
+    fn tables(&self) -> Ref<'_, Tables> {
+        Ref::map(self.0.borrow(), |access| match access {
+            Access::Read(tables) => *tables,
+            Access::Write(tables) => &**tables,
+        })
+    }
+
+    /// `Internal` where they are only looked at.
+    fn change(&self) -> Result<RefMut<'_, Tables>> {
+        let tables = RefMut::filter_map(self.0.borrow_mut(), |access| match access {
+            Access::Read(_) => None,
+            Access::Write(tables) => Some(&mut **tables),
+        });
+        tables.map_err(|_| Code::Internal.into())
+    }
+}
+
+impl Rows for MemoryRows<'_> {
+    fn fence(&self) -> Result<Fence> {
+        self.tables().fence.get(&()).copied().ok_or_else(|| Code::Tampered.into())
+    }
+
+    fn insert_fence(&self, fence: &Fence) -> Result<()> {
+        if self.change()?.fence.add((), *fence) { Ok(()) } else { Err(again()) }
+    }
+
+    fn raise_fence(&self) -> Result<()> {
+        let Fence { vault, version } = self.fence()?;
+        self.change()?.fence.put((), Fence { vault, version: version + 1 });
+        Ok(())
+    }
+
+    fn keys(&self) -> Result<Vec<WrappedKey>> {
+        Ok(self.tables().keys.iter().map(|(_, key)| key.clone()).collect())
+    }
+
+    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
+        let mut tables = self.change()?;
+        for key in keys {
+            let place = (key.info.kind.name(), key.info.id);
+            let mut new = key.clone();
+            if let Some(old) = tables.keys.get(&place) {
+                let WrappedKey { info, .. } = old.clone();
+                new.info = KeyInfo { state: key.info.state, retired_at: key.info.retired_at, ..info };
+            }
+            tables.keys.put(place, new);
+        }
+        Ok(())
+    }
+
+    fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
+        let tables = self.tables();
+        let merchant = tables.merchant(merchant);
+        let find = |print: &Fingerprint| {
+            let (card, _) = tables.prints.get(&(merchant?, *print))?;
+            tables.cards.get(card).map(|(_, card)| card.clone())
+        };
+        Ok(prints.iter().map(find).collect())
+    }
+
+    /// A writer is alone.
+    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
+        let tables = self.tables();
+        Ok(ids.iter().map(|id| tables.cards.has(id)).collect())
+    }
+
+    fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
+        let tables = &mut *self.change()?;
+        let merchant = tables.merchant_or_new(merchant);
+        let mut new = true;
+        for card in &fresh.cards {
+            new &= tables.cards.add(card.id, (merchant, (*card).clone()));
+        }
+        for (print, card) in &fresh.prints {
+            new &= tables.prints.add((merchant, print.print), (*card, print.generation));
+        }
+        for row in &fresh.instruments {
+            new &= tables.insert_instrument(merchant, row);
+        }
+        for line in &fresh.audits {
+            new &= tables.audits.add((merchant, line.id), (*line).clone());
+        }
+        for UsedKey { key, token, at } in &fresh.keys {
+            new &= tables.names.add((merchant, (*key).to_owned()), (token.to_string(), *at));
+        }
+        if new { Ok(()) } else { Err(again()) }
+    }
+
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+        let mut tables = self.change()?;
+        let merchant = tables.merchant_or_new(merchant);
+        tables.prints.add((merchant, print.print), (*card, print.generation));
+        Ok(())
+    }
+
+    fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
+        let mut tables = self.change()?;
+        let of_generation = tables.prints.iter().filter(|(_, row)| row.1 == generation);
+        let gone: Vec<_> = of_generation.map(|(key, _)| *key).take(limit).collect();
+        gone.iter().for_each(|key| tables.prints.remove(key));
+        Ok(gone.len())
+    }
+
+    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+        let mut tables = self.change()?;
+        let Some((merchant, old)) = tables.cards.get(&card.id).filter(|(_, old)| old.sealed == was) else {
+            return Ok(false);
+        };
+        let new = (*merchant, CardRow { sealed: card.sealed.clone(), ..old.clone() });
+        tables.cards.put(card.id, new);
+        Ok(true)
+    }
+
+    fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
+        let mut tables = self.change()?;
+        tables.cards.remove(id);
+        let merchant = tables.merchant_or_new(merchant);
+        prints.iter().for_each(|print| tables.prints.remove(&(merchant, *print)));
+        Ok(())
+    }
+
+    fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
+        let tables = self.tables();
+        let Some(merchant) = tables.merchant(merchant) else { return Ok(None) };
+        tables.instruments.get(&(merchant, key_of(token))).map(|row| tables.with_card(row)).transpose()
+    }
+
+    fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
+        let tables = self.tables();
+        let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
+        let ends = (merchant, *card, [0; TOKEN_MAX])..=(merchant, *card, [u8::MAX; TOKEN_MAX]);
+        let tokens = tables.of_card.range(ends).map(|(key, ())| (merchant, key.2));
+        let mut rows: Vec<_> = tokens.filter_map(|key| tables.instruments.get(&key)).cloned().collect();
+        rows.sort_by(|a, b| (b.created_at, b.token.as_str()).cmp(&(a.created_at, a.token.as_str())));
+        Ok(rows)
+    }
+
+    fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let mut tables = self.change()?;
+        let place = (tables.merchant_or_new(merchant), key_of(&row.token));
+        let Some(old) = tables.instruments.get(&place).filter(|old| old.sealed == was) else {
+            return Ok(false);
+        };
+        let new = InstrumentRow { card: old.card, created_at: old.created_at, ..row.clone() };
+        tables.remove_instrument(place.0, place.1);
+        tables.insert_instrument(place.0, &new);
+        Ok(true)
+    }
+
+    fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
+        let mut tables = self.change()?;
+        let place = (tables.merchant_or_new(merchant), key_of(token));
+        tables.remove_instrument(place.0, place.1);
+        if bury && !tables.tombstones.add(place, ()) {
+            return Err(again());
+        }
+        Ok(())
+    }
+
+    fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
+        let tables = self.tables();
+        let Some(merchant) = tables.merchant(merchant) else { return Ok(vec![false; tokens.len()]) };
+        let places = tokens.iter().map(|token| (merchant, key_of(token)));
+        Ok(places.map(|place| tables.instruments.has(&place) || tables.tombstones.has(&place)).collect())
+    }
+
+    fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
+        let tables = self.tables();
+        let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
+        let rows = tables.listed(merchant, query).skip(query.offset).take(query.limit);
+        rows.map(|row| tables.with_card(row)).collect()
+    }
+
+    fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
+        let tables = self.tables();
+        let whole = Listing { after: None, ..*query };
+        Ok(tables.merchant(merchant).map_or(0, |merchant| tables.listed(merchant, &whole).count() as u64))
+    }
+
+    fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
+        let tables = self.tables();
+        let merchant = tables.merchant(merchant);
+        let replayed = |key: &&str| {
+            let found = merchant.and_then(|merchant| tables.names.get(&(merchant, (*key).to_owned())));
+            found
+                .map(|(token, _)| Token::parse(token.as_bytes()).map_err(|_| Code::Tampered.into()))
+                .transpose()
+        };
+        keys.iter().map(replayed).collect()
+    }
+
+    fn forget_keys(&self, before: i64, limit: usize) -> Result<usize> {
+        let mut tables = self.change()?;
+        let old = tables.names.iter().filter(|(_, (_, at))| *at < before);
+        let gone: Vec<_> = old.map(|(key, _)| key.clone()).take(limit).collect();
+        gone.iter().for_each(|key| tables.names.remove(key));
+        Ok(gone.len())
+    }
+
+    fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
+        let mut tables = self.change()?;
+        let place = (tables.merchant_or_new(merchant), name.to_owned());
+        let ours = tables.names.get(&place).is_none_or(|(there, _)| there == token);
+        if ours {
+            tables.names.put(place, (token.to_owned(), at));
+        }
+        Ok(ours)
+    }
+
+    fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
+        Ok(self.tables().credentials.get(&id.to_owned()).cloned())
+    }
+
+    fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
+        Ok(self.change()?.credentials.add(row.id.clone(), row.clone()))
+    }
+
+    fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool> {
+        let mut tables = self.change()?;
+        let Some(old) = tables.credentials.get(&row.id).filter(|old| old.sealed == was) else {
+            return Ok(false);
+        };
+        let new = CredentialRow { revoked_at: row.revoked_at, sealed: row.sealed.clone(), ..old.clone() };
+        tables.credentials.put(row.id.clone(), new);
+        Ok(true)
+    }
+
+    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let tables = self.tables();
+        let rows = tables.credentials.behind(after.to_owned()).map(|(_, row)| row);
+        Ok(rows.filter(|row| row.merchant == merchant).take(limit).cloned().collect())
+    }
+
+    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let tables = self.tables();
+        let rows = tables.credentials.behind(after.to_owned());
+        Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
+        let tables = self.tables();
+        let place = tables.merchant(merchant).map(|merchant| (merchant, id.to_owned()));
+        Ok(place.and_then(|place| tables.customers.get(&place)).cloned())
+    }
+
+    fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
+        let tables = self.tables();
+        let place = tables.merchant(merchant).map(|merchant| (merchant, reference.to_owned()));
+        let id = place.and_then(|place| tables.references.get(&place)).cloned();
+        id.map_or(Ok(None), |id| self.customer(merchant, &id))
+    }
+
+    /// A writer is alone.
+    fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool> {
+        Ok(self.customer(merchant, id)?.is_some())
+    }
+
+    fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
+        let mut tables = self.change()?;
+        let merchant = tables.merchant_or_new(merchant);
+        let (place, reference) = ((merchant, row.id.clone()), (merchant, row.reference.clone()));
+        if tables.customers.has(&place) || tables.references.has(&reference) {
+            return Ok(false);
+        }
+        if !row.reference.is_empty() {
+            tables.references.put(reference, row.id.clone());
+        }
+        tables.customers.put(place, row.clone());
+        Ok(true)
+    }
+
+    fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
+        let mut tables = self.change()?;
+        let place = (tables.merchant_or_new(merchant), row.id.clone());
+        let Some(old) = tables.customers.get(&place).filter(|old| old.sealed == was) else {
+            return Ok(false);
+        };
+        let (reference, created_at) = (old.reference.clone(), old.created_at);
+        tables.customers.put(place, CustomerRow { reference, created_at, ..row.clone() });
+        Ok(true)
+    }
+
+    fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
+        let mut tables = self.change()?;
+        let place = (tables.merchant_or_new(merchant), id.to_owned());
+        if let Some(row) = tables.customers.get(&place) {
+            let reference = (place.0, row.reference.clone());
+            tables.references.remove(&reference);
+            tables.customers.remove(&place);
+        }
+        Ok(())
+    }
+
+    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+        let tables = self.tables();
+        let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
+        let rows = tables.customers.behind((merchant, after.to_owned()));
+        let theirs = rows.take_while(|(key, _)| key.0 == merchant).take(limit);
+        Ok(theirs.map(|(_, row)| row.clone()).collect())
+    }
+
+    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool> {
+        let tables = self.tables();
+        Ok(tables.merchant(merchant).is_some_and(|merchant| tables.audits.has(&(merchant, *id))))
+    }
+
+    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>> {
+        let tables = self.tables();
+        let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
+        let lines = tables.audits.behind((merchant, query.after)).take_while(|(key, _)| key.0 == merchant);
+        let about = lines.filter(|(_, line)| query.token.is_none_or(|token| line.token == token));
+        Ok(about.take(query.limit).map(|(_, line)| line.clone()).collect())
+    }
+
+    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+        let tables = self.tables();
+        let names: Vec<&String> = tables.names_of_merchants();
+        let rows = tables.cards.behind(*after).take(limit);
+        Ok(rows.map(|(_, (merchant, row))| (names[*merchant as usize].clone(), row.clone())).collect())
+    }
+
+    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
+        let tables = self.tables();
+        let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
+            let of_all = Listing { after: (name == after.0).then_some(after.1), ..Listing::default() };
+            tables.listed(merchant, &of_all).map(move |row| (name.clone(), row.clone()))
+        });
+        Ok(rows.take(limit).collect())
+    }
+
+    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+        let tables = self.tables();
+        let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
+            let first = if name == after.0 { after.1 } else { "" };
+            let behind = tables.customers.behind((merchant, first.to_owned()));
+            behind
+                .take_while(move |(key, _)| key.0 == merchant)
+                .map(move |(_, row)| (name.clone(), row.clone()))
+        });
+        Ok(rows.take(limit).collect())
+    }
+
+    fn tally(&self) -> Result<Vec<Tally>> {
+        let tables = self.tables();
+        let mut tallies: BTreeMap<u32, Tally> = BTreeMap::new();
+        let mut tally = |sealed: &[u8], one: fn(&mut Tally) -> &mut u64| {
+            let epoch = sealed.get(1..5).and_then(<[u8]>::first_chunk).copied().ok_or(Code::Tampered)?;
+            let epoch = u32::from_be_bytes(epoch);
+            *one(tallies.entry(epoch).or_insert(Tally { epoch, ..Tally::default() })) += 1;
+            Ok::<(), Error>(())
+        };
+        for (_, (_, row)) in tables.cards.iter() {
+            tally(&row.sealed, |tally| &mut tally.cards)?;
+        }
+        for (_, row) in tables.instruments.iter() {
+            tally(&row.sealed, |tally| &mut tally.instruments)?;
+        }
+        for (_, row) in tables.customers.iter() {
+            tally(&row.sealed, |tally| &mut tally.customers)?;
+        }
+        for (_, row) in tables.credentials.iter() {
+            tally(&row.sealed, |tally| &mut tally.credentials)?;
+        }
+        Ok(tallies.into_values().collect())
+    }
+}
