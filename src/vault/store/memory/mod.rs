@@ -3,6 +3,9 @@
 mod rows;
 mod table;
 
+#[cfg(all(test, not(miri)))]
+mod against_sqlite;
+
 use super::{Rows, Store, Work};
 use crate::error::Result;
 use rows::{Access, MemoryRows, Tables};
