@@ -434,8 +434,12 @@ impl Steps {
         claims + place_of_page(page, &mut self.last_pages)
     }
 
+    /// Each table is filled up with zeros to a length that is a power of two, where an index is kept within it by an
+    /// `and` instead of a comparison and a jump.
     fn write(&self) -> String {
         let write = |name, item, values: &[usize]| {
+            let mut values = values.to_vec();
+            values.resize(values.len().next_power_of_two(), 0);
             format!("pub(super) static {name}: [{item}; {}] = {values:?};\n\n", values.len())
         };
         write("STARTS", "u16", &self.starts)

@@ -105,8 +105,10 @@ proptest! {
             .map(|number| number.chars().chain(std::iter::repeat(' ')).take(width).collect())
             .collect();
         let fixed = padded.concat();
+        let texts: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
         let count = numbers.len();
         for (column, numbers) in [
+            (Column::Texts(&texts), &numbers),
             (Column::Offsets { data: data.as_bytes(), offsets: &offsets }, &numbers),
             (Column::LargeOffsets { data: data.as_bytes(), offsets: &large }, &numbers),
             (Column::Fixed { data: fixed.as_bytes(), width, count }, &padded),

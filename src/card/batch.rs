@@ -1,11 +1,11 @@
-//! Many numbers at once: columns as databases and Arrow hold them.
+//! Many numbers at once: columns as databases and Arrow hold them, or texts that lie here and there.
 
 use super::number::{Verdict, judge};
 use crate::error::Code;
 use crate::simd::{self, Offset, Reading};
 use zeroize::Zeroize;
 
-/// Card numbers in one buffer, in ASCII. Spaces and hyphens are dropped from each, wherever they stand.
+/// Card numbers in ASCII, in one buffer or each where it lies. Spaces and hyphens are dropped from each, wherever they stand.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Column<'a> {
@@ -32,6 +32,8 @@ pub enum Column<'a> {
         /// One more than there are texts, never descending.
         offsets: &'a [i64],
     },
+    /// Texts of any length, each where it lies: the strings of a list.
+    Texts(&'a [&'a [u8]]),
 }
 
 /// Where [`check_many`] writes: one entry for each number.
@@ -113,6 +115,7 @@ impl<'a> Column<'a> {
             Column::LargeOffsets { data, offsets } => {
                 (data, offsets[place].index()..offsets[place + 1].index())
             }
+            Column::Texts(texts) => return texts.get(place).copied().unwrap_or_default(),
         };
         data.get(range).unwrap_or_default()
     }
@@ -125,6 +128,7 @@ impl<'a> Column<'a> {
             }
             Column::Offsets { data, offsets } => count_of(offsets, data.len()),
             Column::LargeOffsets { data, offsets } => count_of(offsets, data.len()),
+            Column::Texts(texts) => Some(texts.len()),
         }
     }
 
@@ -139,6 +143,7 @@ impl<'a> Column<'a> {
             Column::LargeOffsets { data, offsets } => {
                 simd::read_offsets(data, offsets.get(start..).unwrap_or_default(), out);
             }
+            Column::Texts(texts) => simd::read_texts(texts.get(start..).unwrap_or_default(), out),
         }
     }
 }

@@ -43,15 +43,32 @@ pub(super) fn claim_of(reading: Reading) -> usize {
     claim_at(reading.first(), reading.next(), reading.then())
 }
 
+/// Where the first six digits of a number lead: see `step_at`.
+#[inline]
+pub(super) fn step_of(reading: Reading) -> usize {
+    step_at(reading.first(), reading.next())
+}
+
 /// The place in `CLAIMS` of what holds for a prefix of four, two and two digits.
 #[inline]
 fn claim_at(first: usize, next: usize, then: usize) -> usize {
-    let start = STARTS.get(first).copied().unwrap_or_default();
-    let place = usize::from(PAGES.get(usize::from(start) + next).copied().unwrap_or_default());
-    match place.checked_sub(CLAIMS.len()) {
-        None => place,
-        Some(page) => usize::from(LAST_PAGES.get(page * PAGE + then).copied().unwrap_or_default()),
+    match step_at(first, next) {
+        place if place < CLAIMS.len() => place,
+        place => claim_behind(place, then),
     }
+}
+
+/// Where the first six digits lead: to a place in `CLAIMS`, or beyond these to a page of [`claim_behind`].
+#[inline]
+fn step_at(first: usize, next: usize) -> usize {
+    let start = usize::from(STARTS[first % STARTS.len()]);
+    usize::from(PAGES[(start + next) % PAGES.len()])
+}
+
+/// The place in `CLAIMS` for the few prefixes that are cut behind their sixth digit.
+#[cold]
+pub(super) fn claim_behind(step: usize, then: usize) -> usize {
+    usize::from(LAST_PAGES[((step - CLAIMS.len()) * PAGE + then) % LAST_PAGES.len()])
 }
 
 /// What a claim, or the one behind it, says of a number of this length.

@@ -16,6 +16,10 @@ pub fn read(text: &[u8], separators: bool) -> Reading {
     plain::read(text, separators)
 }
 
+pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
+    plain::read_texts(texts, out);
+}
+
 pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
     plain::read_offsets(data, offsets, out);
 }

@@ -63,6 +63,11 @@ pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
     read_each(offset_texts(data, offsets), out);
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
+    read_each(texts.iter().copied(), out);
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
 fn read_each<'a>(texts: impl Iterator<Item = &'a [u8]>, out: &mut [Reading]) {

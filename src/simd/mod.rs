@@ -206,7 +206,7 @@ impl Path {
         paths.into_iter().filter(|(there, _)| *there).map(|(_, path)| path)
     }
 
-    // SAFETY of the three below: a path other than `Plain` comes from `of_this_machine` alone, which asked the
+    // SAFETY of the four below: a path other than `Plain` comes from `of_this_machine` alone, which asked the
     // processor for all that the path uses.
 
     #[inline]
@@ -227,6 +227,16 @@ impl Path {
             Path::Avx2 => unsafe { avx2::read_fixed(data, width, out) },
             #[cfg(panseal_avx512)]
             Path::Avx512 => unsafe { avx512::read_fixed(data, width, out) },
+        }
+    }
+
+    fn read_texts(self, texts: &[&[u8]], out: &mut [Reading]) {
+        match self {
+            Path::Plain => plain::read_texts(texts, out),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => avx2::read_texts(texts, out),
+            #[cfg(panseal_avx512)]
+            Path::Avx512 => unsafe { avx512::read_texts(texts, out) },
         }
     }
 
@@ -273,6 +283,11 @@ pub fn read_fixed(data: &[u8], width: usize, out: &mut [Reading]) {
 /// Reads the texts between each offset and the next, as many as `out` has room for. Spaces and hyphens are passed over.
 pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
     Path::best().read_offsets(data, offsets, out);
+}
+
+/// Reads texts that lie anywhere, as many as there are in both. Spaces and hyphens are passed over.
+pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
+    Path::best().read_texts(texts, out);
 }
 
 /// Copies words past the caches, as many as there are in both: into memory that is too large to be read soon. What is

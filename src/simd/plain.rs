@@ -24,6 +24,12 @@ pub fn read_fixed(data: &[u8], width: usize, out: &mut [Reading]) {
     }
 }
 
+pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
+    for (place, text) in out.iter_mut().zip(texts) {
+        *place = read(text, true);
+    }
+}
+
 pub fn read_offsets(data: &[u8], offsets: &[impl Offset], out: &mut [Reading]) {
     for (place, text) in out.iter_mut().zip(offset_texts(data, offsets)) {
         *place = read(text, true);

@@ -100,6 +100,10 @@ fn agree_on_columns(texts: &[Vec<u8>]) {
         assert_eq!(found(&out), expected(texts), "{path:?}");
         path.read_offsets(&data, &large, &mut out);
         assert_eq!(found(&out), expected(texts), "{path:?}, large offsets");
+        out.fill(Reading::default());
+        let slices: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+        path.read_texts(&slices, &mut out);
+        assert_eq!(found(&out), expected(texts), "{path:?}, texts anywhere");
         for width in [0, 1, 12, 13, 16, 19, 24, 33] {
             let pad =
                 |text: &Vec<u8>| text.iter().copied().chain(std::iter::repeat(b' ')).take(width).collect();
@@ -228,6 +232,11 @@ fn nothing_is_read_beyond_a_column() {
                         path.read_fixed(data, width, &mut out);
                         assert!(out.iter().all(|reading| told(*reading) == expected), "{path:?}");
                         path.read_offsets(data, &offsets, &mut out);
+                        assert!(out.iter().all(|reading| told(*reading) == expected), "{path:?}");
+                        let texts: Vec<_> =
+                            (0..count).map(|row| &data[row * width..(row + 1) * width]).collect();
+                        out.fill(Reading::default());
+                        path.read_texts(&texts, &mut out);
                         assert!(out.iter().all(|reading| told(*reading) == expected), "{path:?}");
                     }
                 }

@@ -31,9 +31,9 @@ pub fn check_many(py: Python<'_>, numbers: &Bound<'_, PyAny>, width: Option<usiz
         if let Some(width) = width {
             read_fixed(numbers, width, &mut verdicts)?;
         } else if let Ok(list) = numbers.cast::<PyList>() {
-            return CheckMany::of_items(py, list.len(), list.iter());
+            return CheckMany::of_items(py, list.len(), |start, end| list.get_slice(start, end).to_tuple());
         } else if let Ok(tuple) = numbers.cast::<PyTuple>() {
-            return CheckMany::of_items(py, tuple.len(), tuple.iter());
+            return CheckMany::of_items(py, tuple.len(), |start, end| tuple.get_slice(start, end));
         } else if !arrow::read(numbers, &mut verdicts)? {
             if SecretArg::extract(numbers.as_borrowed()).is_ok() {
                 return Err(PyTypeError::new_err(ONE_TEXT));
@@ -58,26 +58,57 @@ fn read_fixed(numbers: &Bound<'_, PyAny>, width: usize, verdicts: &mut Verdicts)
     verdicts.judge(py, &Column::Fixed { data: &data, width, count }, count)
 }
 
-/// So many items are fetched before they are read: strings lie anywhere in memory, and so the processor waits for
-/// many of them at once.
-const AHEAD: usize = 64;
+/// So many items are held and read at once: strings lie anywhere in memory, and so the processor waits for many of them
+/// at the same time.
+const AHEAD: usize = 256;
 
-fn read_ahead<'py>(
-    mut items: impl Iterator<Item = Bound<'py, PyAny>>,
+/// Reads items, of which `slice` gives those from one place to another, or fewer where there are no more.
+fn read_slices<'py>(
     py: Python<'py>,
+    rows: usize,
+    slice: impl Fn(usize, usize) -> Bound<'py, PyTuple>,
     sink: &mut impl Sink,
 ) -> PyResult<()> {
     let mut gathered = Gathered::new(sink);
-    let mut ahead = Vec::with_capacity(AHEAD);
-    loop {
-        ahead.extend(items.by_ref().take(AHEAD));
-        if ahead.is_empty() {
-            return gathered.flush(py);
+    let mut start = 0;
+    while start < rows {
+        let items = slice(start, rows.min(start + AHEAD));
+        if items.is_empty() {
+            break;
         }
-        for item in ahead.drain(..) {
-            gathered.push_item(&item)?;
+        start += items.len();
+        read_slice(&items, &mut gathered)?;
+    }
+    gathered.flush(py)
+}
+
+/// Texts that nobody can change are read where they lie, if all of the items are such.
+fn read_slice(items: &Bound<'_, PyTuple>, gathered: &mut Gathered<'_, impl Sink>) -> PyResult<()> {
+    let py = items.py();
+    let none = py.None().into_bound(py);
+    let mut held = [none.as_borrowed(); AHEAD];
+    for (place, item) in held.iter_mut().zip(items.iter_borrowed()) {
+        *place = item;
+    }
+    let mut texts = [&[][..]; AHEAD];
+    let count = items.len().min(AHEAD);
+    for (place, item) in texts.iter_mut().zip(&held[..count]) {
+        match text_in_place(item) {
+            Some(text) => *place = text,
+            None => return items.iter().try_for_each(|item| gathered.push_item(&item)),
         }
     }
+    gathered.add_in_place(py, &texts[..count])
+}
+
+/// The text of a `str` or `bytes` that is not too long for [`Gathered`] to keep it whole.
+#[inline]
+fn text_in_place<'a>(item: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    let text = match item.cast_exact::<PyString>() {
+        Ok(text) => text.to_str().ok()?.as_bytes(),
+        Err(_) => item.cast_exact::<PyBytes>().ok()?.as_bytes(),
+    };
+    (text.len() <= READ).then_some(text)
 }
 
 /// Reads each item before the next one is asked for, which may be the same buffer with another number.
@@ -236,9 +267,18 @@ impl<'a, S: Sink> Gathered<'a, S> {
         Ok(())
     }
 
+    /// Adds texts that are judged where they lie.
+    fn add_in_place(&mut self, py: Python<'_>, texts: &[&[u8]]) -> PyResult<()> {
+        self.flush(py)?;
+        self.sink.add(py, &Column::Texts(texts), texts.len())
+    }
+
     /// Judges what was gathered.
     pub fn flush(&mut self, py: Python<'_>) -> PyResult<()> {
         let rows = self.offsets.len() - 1;
+        if rows == 0 {
+            return Ok(());
+        }
         let column = Column::Offsets { data: &self.texts[..self.used], offsets: &self.offsets };
         self.sink.add(py, &column, rows)?;
         self.used = 0;
@@ -289,7 +329,7 @@ impl CheckMany {
     fn of_items<'py>(
         py: Python<'py>,
         rows: usize,
-        items: impl Iterator<Item = Bound<'py, PyAny>>,
+        slice: impl Fn(usize, usize) -> Bound<'py, PyTuple>,
     ) -> PyResult<CheckMany> {
         let (mut network, mut length, mut last4) = (None, None, None);
         let (mut done, mut ok) = (0, 0);
@@ -298,7 +338,7 @@ impl CheckMany {
                 let made = PyBytes::new_with(py, rows, |length| {
                     let made = PyBytes::new_with(py, 4 * rows, |last4| {
                         let mut places = Places { status, network, length, last4, done: 0, ok: 0 };
-                        read_ahead(items.take(rows), py, &mut places)?;
+                        read_slices(py, rows, &slice, &mut places)?;
                         (done, ok) = (places.done, places.ok);
                         Ok(())
                     })?;

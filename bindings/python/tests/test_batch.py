@@ -108,6 +108,20 @@ def test_lists_of_any_length_are_judged_whole(count: int) -> None:
     assert rows(panseal.check_many(numbers)) == one_by_one(numbers)
 
 
+@pytest.mark.parametrize(
+    "odd", [None, b"4242424242424241", bytearray(b"4242"), VISA + " " * 200, "\ud800", "\u00e9"]
+)
+@pytest.mark.parametrize("place", [0, 255, 256, 400, 599])
+def test_one_odd_item_among_many_texts_is_judged_in_its_place(odd: Any, place: int) -> None:
+    chosen = random.Random(place)
+    numbers: list[Any] = [random_visa() for _ in range(600)]
+    numbers[chosen.randrange(600)] = WRONG
+    numbers[place] = odd
+    expected = one_by_one(numbers)
+    assert rows(panseal.check_many(numbers)) == expected
+    assert rows(panseal.check_many(tuple(numbers))) == expected
+
+
 def test_a_list_of_something_else_is_refused() -> None:
     for wrong in ([4242], [VISA, 1.5], [object()], 4242, None, object(), [[VISA]]):
         with pytest.raises(TypeError) as caught:

@@ -59,6 +59,9 @@ fn agree_on_offsets(data: &[u8], offsets: &[i64]) {
     let short: Vec<i32> = offsets.iter().map(|offset| *offset as i32).collect();
     agree(&Column::Offsets { data, offsets: &short }, texts.as_deref(), rows);
     agree(&Column::LargeOffsets { data, offsets }, texts.as_deref(), rows);
+    if let Some(texts) = &texts {
+        agree(&Column::Texts(texts), Some(texts), rows);
+    }
 }
 
 /// Every path tells the rows, or, where they are `None`, refuses the column and writes nothing.
