@@ -142,6 +142,49 @@ fn a_column_too_large_for_the_caches_is_told_like_any_other() {
     }
 }
 
+/// A number of sixteen digits for each six that it may begin with, the others from a sequence, some of it spoilt.
+fn sixteen_digits_of_every_prefix() -> Vec<u8> {
+    let mut state = 1u64;
+    let numbers = (0..1_000_000u64).map(|prefix| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut number = format!("{prefix:06}{:010}", (state >> 16) % 10_000_000_000).into_bytes();
+        match prefix % 7 {
+            0..5 => {
+                number[15] = b'0';
+                let residue = panseal::card::residue(&number).expect("digits");
+                number[15] = b'0' + (10 - residue) % 10;
+            }
+            5 if prefix % 5 == 0 => number[(state >> 60) as usize] = b'x',
+            _ => {}
+        }
+        number
+    });
+    let mut data: Vec<u8> = numbers.flatten().collect();
+    data[16 * 700..16 * 701].fill(b'0');
+    data
+}
+
+#[test]
+fn a_column_of_sixteen_digits_is_told_as_numbers_alone_whatever_they_begin_with() {
+    let mut data = sixteen_digits_of_every_prefix();
+    let count = data.len() / 16;
+    // From here on not only numbers of sixteen digits: first in the middle of a block.
+    for place in [700_100, 700_101, 900_000] {
+        data[16 * place..16 * (place + 1)].copy_from_slice(b"371449635398431 ");
+    }
+    let mut room = Room::new(count);
+    assert_eq!(check_many(&Column::Fixed { data: &data, width: 16, count }, &mut room.outputs()), Ok(()));
+    let mut good = 0;
+    for (row, number) in data.chunks_exact(16).enumerate() {
+        let alone = check_number(number, Separators::Dropped);
+        let status = alone.code().map_or(0, Code::number);
+        let expected = (status, alone.network().id(), alone.length() as u8, alone.last4());
+        assert_eq!(room.row(row), expected, "row {row}");
+        good += usize::from(alone.is_ok());
+    }
+    assert!(good > count / 4, "{good}");
+}
+
 #[test]
 fn a_column_may_begin_and_end_within_its_data() {
     let data = b"..4242424242424242378282246310005..";

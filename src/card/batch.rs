@@ -1,6 +1,6 @@
 //! Many numbers at once: columns as databases and Arrow hold them, or texts that lie here and there.
 
-use super::number::{Verdict, judge};
+use super::number::{BLOCK, Sixteens, Verdict, judge};
 use crate::error::Code;
 use crate::simd::{self, Offset, Reading};
 use zeroize::Zeroize;
@@ -72,14 +72,21 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
     if !out.have_room_for(count) {
         return Err(Code::Argument);
     }
+    let mut sixteens = (numbers.may_be_sixteens() && simd::looks_up_many()).then(Sixteens::new);
     let mut readings = [Reading::default(); BLOCK];
     let mut verdicts = [Verdict::default(); BLOCK];
     for start in (0..count).step_by(BLOCK) {
         let len = BLOCK.min(count - start);
         let (readings, verdicts) = (&mut readings[..len], &mut verdicts[..len]);
         numbers.read(start, readings);
-        for (verdict, reading) in verdicts.iter_mut().zip(&*readings) {
-            *verdict = judge(*reading);
+        if let Some(many) = &mut sixteens {
+            if !many.judge(readings, verdicts) {
+                sixteens = None;
+            }
+        } else {
+            for (verdict, reading) in verdicts.iter_mut().zip(&*readings) {
+                *verdict = judge(*reading);
+            }
         }
         out.write(start, count >= FAR, verdicts, readings);
     }
@@ -89,9 +96,6 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
     readings.zeroize();
     Ok(())
 }
-
-/// How many numbers are read before they are judged: few enough that their readings stay near the processor.
-const BLOCK: usize = 256;
 
 /// From so many numbers on, the statuses are written past the caches: they and the numbers fill most caches anyway.
 const FAR: usize = 1 << 20;
@@ -130,6 +134,11 @@ impl<'a> Column<'a> {
             Column::LargeOffsets { data, offsets } => count_of(offsets, data.len()),
             Column::Texts(texts) => Some(texts.len()),
         }
+    }
+
+    /// Whether most of the texts may have sixteen digits.
+    fn may_be_sixteens(&self) -> bool {
+        matches!(self, Column::Fixed { width: 16, .. })
     }
 
     fn read(&self, start: usize, out: &mut [Reading]) {

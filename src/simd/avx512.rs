@@ -5,7 +5,7 @@
 #![allow(clippy::incompatible_msrv, reason = "build.rs leaves this file out where the compiler is older")]
 #![allow(unused_unsafe, reason = "whether prefetching asks for unsafe depends on the compiler's version")]
 
-use super::{FEWEST, Offset, Reading, fixed_texts, form, offset_texts, plain};
+use super::{FEWEST, Offset, Reading, Sheet, fixed_texts, form, offset_texts, plain};
 use std::arch::x86_64::*;
 
 /// Whether the machine has all that this path uses.
@@ -235,6 +235,56 @@ fn forms_of_sixteen(sums: __m512i) -> __m512i {
     let forms = _mm512_mask_mov_epi16(forms, zeros, word(RIGHT + i16::from(form::ZEROS)));
     let others = _mm512_cmpge_epi16_mask(sums, word(255));
     _mm512_mask_mov_epi16(forms, others, word(i16::from(form::CHARSET)))
+}
+
+/// Sixteen texts at a time, as [`look_up`](super::look_up) says.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+pub fn look_up(readings: &[Reading], keys: &[u8], sheet: &Sheet, out: &mut [u32]) -> usize {
+    const RIGHT: i32 = (16 - FEWEST) as i32;
+    const WRONG: i32 = RIGHT + form::WRONG as i32;
+    const LOWEST: u64 = 0x1111_1111_1111_1111;
+    // The fourth of the four words of each reading, out of two registers with four readings each.
+    let fourths = _mm512_setr_epi32(3, 7, 11, 15, 19, 23, 27, 31, 3, 7, 11, 15, 19, 23, 27, 31);
+    // SAFETY: 64 and again 64 bytes are there, and in the others sixteen words.
+    let load = |bytes: &[u8; 128]| unsafe {
+        let start = bytes.as_ptr();
+        [_mm512_loadu_si512(start.cast()), _mm512_loadu_si512(start.add(64).cast())]
+    };
+    let (right, wrong) = (sheet.right.each_ref().map(load), sheet.wrong.each_ref().map(load));
+    let others = unsafe { _mm512_loadu_si512(sheet.others.as_ptr().cast()) };
+
+    let groups = readings.chunks_exact(GROUP).zip(keys.chunks_exact(GROUP)).zip(out.chunks_exact_mut(GROUP));
+    for (group, ((readings, keys), out)) in groups.enumerate() {
+        // SAFETY: sixteen readings of sixteen bytes, sixteen keys of one byte.
+        let (quads, keys) = unsafe {
+            let start = readings.as_ptr().cast::<__m512i>();
+            ([0, 1, 2, 3].map(|z| _mm512_loadu_si512(start.add(z))), _mm_loadu_si128(keys.as_ptr().cast()))
+        };
+        let [a, b, c, d] = quads;
+        let (low, high) =
+            (_mm512_permutex2var_epi32(a, fourths, b), _mm512_permutex2var_epi32(c, fourths, d));
+        let forms = _mm512_inserti64x4::<1>(low, _mm512_castsi512_si256(high));
+        let is_right = _mm512_cmpeq_epi32_mask(forms, _mm512_set1_epi32(RIGHT));
+        let is_wrong = _mm512_cmpeq_epi32_mask(forms, _mm512_set1_epi32(WRONG));
+        let is_none = _mm512_cmpge_epu32_mask(forms, _mm512_set1_epi32(i32::from(form::MISSING)));
+        if is_right | is_wrong | is_none != u16::MAX {
+            return group * GROUP;
+        }
+        let keys = _mm512_cvtepu8_epi32(keys);
+        let word = |[lower, upper]: [[__m512i; 2]; 2]| {
+            let lower = _mm512_maskz_permutex2var_epi8(LOWEST, lower[0], keys, lower[1]);
+            let upper = _mm512_maskz_permutex2var_epi8(LOWEST, upper[0], keys, upper[1]);
+            _mm512_or_si512(lower, _mm512_slli_epi32::<8>(upper))
+        };
+        let words = _mm512_mask_mov_epi32(word(right), is_wrong, word(wrong));
+        // The lowest four bits of a form say where its word is.
+        let words = _mm512_mask_permutexvar_epi32(words, is_none, forms, others);
+        let is_good = _mm512_testn_epi32_mask(words, _mm512_set1_epi32(0xff));
+        let words = _mm512_mask_or_epi32(words, is_good, words, _mm512_set1_epi32(sheet.good as i32));
+        // SAFETY: there is room for sixteen words.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), words) };
+    }
+    readings.len().min(keys.len()).min(out.len()) / GROUP * GROUP
 }
 
 #[inline]

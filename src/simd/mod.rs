@@ -290,6 +290,38 @@ pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
     Path::best().read_texts(texts, out);
 }
 
+/// What [`look_up`] gives for texts of sixteen digits and for texts that are no numbers.
+pub struct Sheet {
+    /// For a number whose last digit is its check digit: by its key the lowest byte of the word, and the one above it.
+    pub right: [[u8; 128]; 2],
+    /// The same for a number whose last digit is another.
+    pub wrong: [[u8; 128]; 2],
+    /// The word for a text that is no number, by its form less [`form::MISSING`].
+    pub others: [u32; form::END - form::MISSING as usize],
+    /// Added to words whose lowest byte is zero.
+    pub good: u32,
+}
+
+/// Looks up a word for each text by its form and its key, which is below 128. Says for how many: for none on a machine
+/// that cannot look up many at once, and none from the first sixteen on in which a number is shorter or longer.
+pub fn look_up(readings: &[Reading], keys: &[u8], sheet: &Sheet, out: &mut [u32]) -> usize {
+    match Path::best() {
+        #[cfg(panseal_avx512)]
+        // SAFETY: as of the readers.
+        Path::Avx512 => unsafe { avx512::look_up(readings, keys, sheet, out) },
+        _ => 0,
+    }
+}
+
+/// Whether [`look_up`] ever finds any: else there is no use in keys.
+pub fn looks_up_many() -> bool {
+    match Path::best() {
+        #[cfg(panseal_avx512)]
+        Path::Avx512 => true,
+        _ => false,
+    }
+}
+
 /// Copies words past the caches, as many as there are in both: into memory that is too large to be read soon. What is
 /// there already is then not fetched first. [`settle`] has to follow.
 #[cfg(target_arch = "x86_64")]

@@ -262,6 +262,46 @@ fn words_written_past_the_caches_arrive_at_any_alignment_and_no_others() {
 }
 
 #[test]
+fn words_are_looked_up_by_form_and_key_as_far_as_numbers_have_sixteen_digits() {
+    let bytes = |first: u8| std::array::from_fn(|key| if key % 3 == 0 { 0 } else { first ^ key as u8 });
+    let sheet = Sheet {
+        right: [bytes(0), bytes(1)],
+        wrong: [bytes(2), bytes(3)],
+        others: std::array::from_fn(|form| 1000 + form as u32),
+        good: 0x7755_0000,
+    };
+    let texts =
+        [&b"4242424242424242"[..], b"4242424242424241", b"424242424242424x", b"0000000000000000", b""];
+    for count in 0..70 {
+        for short in [None, Some(0), Some(17), Some(40)] {
+            let readings: Vec<Reading> = (0..count)
+                .map(|row| if Some(row) == short { &b"371449635398431"[..] } else { texts[row * 7 % 5] })
+                .map(|text| read(text, true))
+                .collect();
+            let keys: Vec<u8> = (0..count).map(|row| (row * 37 % 128) as u8).collect();
+            let mut out = vec![77; count];
+            let done = look_up(&readings, &keys, &sheet, &mut out);
+            let end = short.filter(|short| *short < count).unwrap_or(count);
+            assert_eq!(done, if looks_up_many() { end / 16 * 16 } else { 0 });
+            for row in 0..done {
+                let word = |sheet: &[[u8; 128]; 2]| {
+                    let key = usize::from(keys[row]);
+                    u32::from(sheet[0][key]) | u32::from(sheet[1][key]) << 8
+                };
+                let word = match told(readings[row]) {
+                    Told::Number { luhn_ok: true, .. } => word(&sheet.right),
+                    Told::Number { .. } => word(&sheet.wrong),
+                    Told::Refused(_) => sheet.others[readings[row].form() - usize::from(form::MISSING)],
+                };
+                let good = if word % 256 == 0 { sheet.good } else { 0 };
+                assert_eq!(out[row], word | good, "row {row}");
+            }
+            assert!(out[done..].iter().all(|word| *word == 77));
+        }
+    }
+}
+
+#[test]
 fn texts_that_do_not_lie_in_the_data_are_empty() {
     for path in paths() {
         let mut out = [Reading::default(); 3];
