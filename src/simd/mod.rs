@@ -291,6 +291,7 @@ pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
 }
 
 /// What [`look_up`] gives for texts of sixteen digits and for texts that are no numbers.
+#[cfg_attr(not(panseal_avx512), allow(dead_code, reason = "nothing is looked up then"))]
 pub struct Sheet {
     /// For a number whose last digit is its check digit: by its key the lowest byte of the word, and the one above it.
     pub right: [[u8; 128]; 2],
@@ -305,21 +306,21 @@ pub struct Sheet {
 /// Looks up a word for each text by its form and its key, which is below 128. Says for how many: for none on a machine
 /// that cannot look up many at once, and none from the first sixteen on in which a number is shorter or longer.
 pub fn look_up(readings: &[Reading], keys: &[u8], sheet: &Sheet, out: &mut [u32]) -> usize {
-    match Path::best() {
-        #[cfg(panseal_avx512)]
+    #[cfg(panseal_avx512)]
+    if looks_up_many() {
         // SAFETY: as of the readers.
-        Path::Avx512 => unsafe { avx512::look_up(readings, keys, sheet, out) },
-        _ => 0,
+        return unsafe { avx512::look_up(readings, keys, sheet, out) };
     }
+    let _ = (readings, keys, sheet, out);
+    0
 }
 
 /// Whether [`look_up`] ever finds any: else there is no use in keys.
 pub fn looks_up_many() -> bool {
-    match Path::best() {
-        #[cfg(panseal_avx512)]
-        Path::Avx512 => true,
-        _ => false,
-    }
+    #[cfg(panseal_avx512)]
+    return Path::best() == Path::Avx512;
+    #[cfg(not(panseal_avx512))]
+    false
 }
 
 /// Copies words past the caches, as many as there are in both: into memory that is too large to be read soon. What is
