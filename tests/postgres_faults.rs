@@ -147,10 +147,10 @@ fn writers_wait_while_the_server_has_no_room_for_the_locks_of_serializable_trans
     if !present("PostgreSQL: out of room for locks") {
         return;
     }
-    // A lock for each row that is read, until there is room for no other; they are held while the transaction sleeps.
     const CANCEL: &str = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'";
     const ROWS: &str =
         "create table room (id int primary key); insert into room select generate_series(1, 200000)";
+    // A lock for each row that is read, until there is room for no other; they are held while the transaction sleeps.
     const FILL: &str = "begin isolation level serializable; set local enable_seqscan = off; do $$ begin
         begin
             for row in 1..200000 loop perform id from room where id = row; end loop;

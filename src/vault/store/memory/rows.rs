@@ -420,7 +420,9 @@ impl Rows for MemoryRows<'_> {
 
     /// A writer is alone.
     fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool> {
-        Ok(self.customer(merchant, id)?.is_some())
+        let tables = self.tables();
+        let merchant = tables.merchant(merchant);
+        Ok(merchant.is_some_and(|merchant| tables.customers.has(&(merchant, id.to_owned()))))
     }
 
     fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
