@@ -120,11 +120,6 @@ impl Pan {
         numbers_below(self.len()) + decimal::value_of(self.digits())
     }
 
-    /// The same number once more, to be wiped on its own.
-    pub(crate) fn copy(&self) -> Pan {
-        Pan(SecretText::copy_of(self.digits()).unwrap_or_default())
-    }
-
     /// The digits in ASCII.
     pub fn digits(&self) -> &[u8] {
         self.0.as_bytes()

@@ -80,27 +80,27 @@ impl Scheme {
     }
 
     /// Every token that a `surrogate` scheme has for a number, beginning at a random one: to find one that is left when
-    /// most are issued. `Argument` for other schemes.
-    pub(crate) fn all_surrogates(self, pan: &Pan) -> Result<impl Iterator<Item = Token>> {
+    /// most are issued. `like` as for [`Scheme::draw`]. `Argument` for other schemes.
+    pub(crate) fn all_surrogates(self, like: &[u8]) -> Result<impl Iterator<Item = Token>> {
         match self {
-            Scheme::Surrogate(kept) => random::all_surrogates(kept, pan),
+            Scheme::Surrogate(kept) => random::all_surrogates(kept, like),
             _ => Err(Code::Argument.into()),
         }
     }
 
-    /// Whether a token looks as this scheme would make one for the number.
-    pub(crate) fn fits(self, token: &Token, pan: &Pan) -> bool {
+    /// Whether a token looks as this scheme would make one for the number; `like` as for [`Scheme::draw`].
+    pub(crate) fn fits(self, token: &Token, like: &[u8]) -> bool {
         let text = token.as_str().as_bytes();
         let shapes = classify(text);
         match self {
             Scheme::Random => shapes.hex_token,
             Scheme::RandomUuid => shapes.uuid,
             Scheme::Surrogate(kept) => {
-                let (digits, last) = (pan.digits(), pan.len() - kept.last());
+                let last = like.len() - kept.last();
                 shapes.numeric_token.is_some()
-                    && text.len() == pan.len()
-                    && text[..kept.first()] == digits[..kept.first()]
-                    && text[last..] == digits[last..]
+                    && text.len() == like.len()
+                    && text[..kept.first()] == like[..kept.first()]
+                    && text[last..] == like[last..]
             }
             _ => false,
         }
@@ -121,13 +121,14 @@ impl Scheme {
         HAS_FF1 || !matches!(self, Scheme::Ff1(_))
     }
 
-    /// A new token of a scheme that needs a vault. `Argument` for one that does not, `Domain` where a surrogate would
-    /// keep more than is allowed for a number of this length.
-    pub(crate) fn draw(self, pan: &Pan, random: &mut Random) -> Result<Token> {
+    /// A new token of a scheme that needs a vault, for the number of which `like` are the digits; those of a surrogate
+    /// of it do as well. `Argument` for a scheme that needs none, `Domain` where a surrogate would keep more than is
+    /// allowed for a number of this length.
+    pub(crate) fn draw(self, like: &[u8], random: &mut Random) -> Result<Token> {
         match self {
             Scheme::Random => random::hex(random),
             Scheme::RandomUuid => random::uuid(random),
-            Scheme::Surrogate(kept) => random::surrogate(kept, pan, random),
+            Scheme::Surrogate(kept) => random::surrogate(kept, like, random),
             _ => Err(Code::Argument.into()),
         }
     }

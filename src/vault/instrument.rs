@@ -37,17 +37,31 @@ pub struct Instrument {
     pub(crate) made: i64,
 }
 
+/// What may be seen of a card number.
+#[derive(Clone, Copy)]
+pub(super) struct Face {
+    product: Option<Network>,
+    masked: Mask,
+    last4: [u8; 4],
+}
+
+impl Face {
+    pub(super) fn of(pan: &Pan) -> Face {
+        Face { product: card::detect(pan.digits()).product, masked: pan.mask(), last4: pan.last4() }
+    }
+}
+
 impl Instrument {
     /// Puts together what two opened rows and their number say.
-    pub(super) fn of(row: &InstrumentRow, card: &CardRow, pan: &Pan) -> Result<Instrument> {
+    pub(super) fn of(row: &InstrumentRow, card: &CardRow, face: Face) -> Result<Instrument> {
         let tampered = || Error::from(Code::Tampered);
         Ok(Instrument {
             token: row.token,
             customer: row.customer.as_str().into(),
             network: Network::from_name(&card.network).ok_or_else(tampered)?,
-            product: card::detect(pan.digits()).product,
-            masked: pan.mask(),
-            last4: pan.last4(),
+            product: face.product,
+            masked: face.masked,
+            last4: face.last4,
             expiry: match row.expiry {
                 0 => None,
                 date => Some(Expiry::new(date % 100, date / 100).map_err(|_| tampered())?),

@@ -1,7 +1,7 @@
 //! What may be done once: taking a token into possession, using a signature. And changes that depend on what is there.
 
 use super::change::Change;
-use super::instrument::{Details, Instrument};
+use super::instrument::{Details, Face, Instrument};
 use super::read::Opened;
 use super::seal::{NOTE_MAX, Sealer};
 use super::store::{ID_LEN, Rows, again, new_id};
@@ -135,7 +135,7 @@ impl Vault {
             let contents = sealer.open_instrument(&row)?;
             let same = row.customer == owner && row.active && row.expiry == opened.row.expiry;
             if same && id_in(&contents.extra).is_some() {
-                let instrument = Instrument::of(&row, &opened.card, &opened.pan)?;
+                let instrument = Instrument::of(&row, &opened.card, Face::of(&opened.pan))?;
                 return Ok(Some((instrument, Details::of(contents))));
             }
         }

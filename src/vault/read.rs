@@ -1,6 +1,6 @@
 //! Reading: what may be shown of one token, of a card's tokens, of a customer's.
 
-use super::instrument::{Details, Instrument};
+use super::instrument::{Details, Face, Instrument};
 use super::seal::{Contents, Sealer};
 use super::store::{CardRow, Fingerprint, InstrumentRow, Listing, Rows};
 use super::{Vault, check_id};
@@ -151,7 +151,7 @@ impl Opened {
     }
 
     pub(super) fn instrument(&self) -> Result<Instrument> {
-        Instrument::of(&self.row, &self.card, &self.pan)
+        Instrument::of(&self.row, &self.card, Face::of(&self.pan))
     }
 
     pub(super) fn into_contents(self) -> Contents {

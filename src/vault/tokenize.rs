@@ -6,14 +6,14 @@
 //! force, the locks on those that are known, reuse; then everything is inserted at once. A conflict with another writer
 //! means once more from the beginning.
 
-use super::instrument::Instrument;
+use super::instrument::{Face, Instrument};
 use super::seal::{Contents, NOTE_MAX, Name, Sealer};
 use super::store::{
     AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey, again,
     fine_time, new_id,
 };
 use super::{Vault, check_fence, check_kept, check_scheme, check_time, metadata::check_metadata};
-use crate::card::{self, Card, LuhnRule, Network, Pan};
+use crate::card::{self, Card, LuhnRule, Network};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::scheme::{Scheme, Token};
@@ -127,11 +127,12 @@ impl Vault {
     }
 }
 
-/// A card that is to be stored, with everything that can be made before the transaction.
+/// A card that is to be stored, with everything that can be made before the transaction. Its number is in it only
+/// sealed: a draft may wait on the heap for another thread.
 struct Draft {
     /// Its place among the cards of the call.
     place: usize,
-    pan: Pan,
+    face: Face,
     contents: Contents,
     scheme: Scheme,
     reuse: Reuse,
@@ -188,7 +189,7 @@ impl Draft {
         };
         let mut line = vault.line_with(now, "tokenize", "", random)?;
         let mut instrument = InstrumentRow {
-            token: scheme.draw(pan, random)?,
+            token: scheme.draw(pan.digits(), random)?,
             card: row.id,
             customer: options.customer.into(),
             expiry: card.expiry().map_or(0, |date| i32::from(date.year()) * 100 + i32::from(date.month())),
@@ -205,7 +206,7 @@ impl Draft {
         };
         Ok(Draft {
             place,
-            pan: pan.copy(),
+            face: Face::of(pan),
             contents,
             scheme,
             reuse: options.reuse,
@@ -229,7 +230,19 @@ impl Draft {
             Reuse::Customer => other.customer == self.instrument.customer,
             Reuse::Merchant => true,
         };
-        customer && other.active && self.scheme.fits(&other.token, &self.pan)
+        customer && other.active && self.scheme.fits(&other.token, self.like())
+    }
+
+    /// In place of the number, for schemes that keep digits of it: the token that was drawn first kept them.
+    fn like(&self) -> &[u8] {
+        self.instrument.token.as_str().as_bytes()
+    }
+
+    /// Whether another draft is of the same card.
+    fn is_of_card_of(&self, other: &Draft) -> bool {
+        self.prints
+            .first()
+            .is_some_and(|print| other.prints.first().is_some_and(|of| of.print == print.print))
     }
 }
 
@@ -362,8 +375,16 @@ impl<'r> Run<'r> {
     /// `Conflict` where it is another card's, `Token` where it was deleted since.
     fn first_result(&self, draft: &Draft, token: &Token) -> Result<(InstrumentRow, CardRow)> {
         let (instrument, card) = self.rows.instrument(&self.job.merchant, token)?.ok_or(Code::Token)?;
-        let same = self.sealer().open_card(&card)?.digits() == draft.pan.digits();
-        if same { Ok((instrument, card)) } else { Err(Code::Conflict.into()) }
+        if self.is_card_of(draft, &card)? { Ok((instrument, card)) } else { Err(Code::Conflict.into()) }
+    }
+
+    /// Whether a stored card has the draft's number: it is opened, and has its fingerprint.
+    fn is_card_of(&self, draft: &Draft, card: &CardRow) -> Result<bool> {
+        let job = self.job;
+        let newest = draft.prints.first().ok_or(Code::Internal)?;
+        let pan = self.sealer().open_card(card)?;
+        let print = job.keyring.fingerprint_under(newest.generation, &job.merchant, &pan)?;
+        Ok(print == newest.print)
     }
 
     /// Looks all cards up by all their fingerprints, and locks those that are there.
@@ -434,7 +455,7 @@ impl<'r> Run<'r> {
         let first = *self.of_key.entry(&draft.key).or_insert(place);
         match self.outcomes[first] {
             _ if first == place => Ok(false),
-            Some(_) if drafts[first].pan.digits() != draft.pan.digits() => Err(Code::Conflict.into()),
+            Some(_) if !drafts[first].is_of_card_of(draft) => Err(Code::Conflict.into()),
             Some(Outcome::Made { at, .. }) => {
                 self.outcomes[place] = Some(Outcome::Made { at, reused: true });
                 Ok(true)
@@ -458,9 +479,7 @@ impl<'r> Run<'r> {
             None => Ok(draft.card.clone()),
             Some(Known::Draft(earlier)) => Ok(self.job.drafts[*earlier].card.clone()),
             // A fingerprint that was pointed at another card must not give that card a new token.
-            Some(Known::Stored(card)) if self.sealer().open_card(card)?.digits() != draft.pan.digits() => {
-                Err(Code::Tampered.into())
-            }
+            Some(Known::Stored(card)) if !self.is_card_of(draft, card)? => Err(Code::Tampered.into()),
             Some(Known::Stored(card)) => Ok(card.clone()),
         }
     }
@@ -543,12 +562,12 @@ impl<'r> Run<'r> {
         let mut drawn = vec![draft.instrument.token];
         let mut random = Random::new();
         for _ in 1..DRAWS {
-            drawn.push(draft.scheme.draw(&draft.pan, &mut random)?);
+            drawn.push(draft.scheme.draw(draft.like(), &mut random)?);
         }
         if let Some(token) = free(&drawn)? {
             return Ok(token);
         }
-        let mut all = draft.scheme.all_surrogates(&draft.pan)?;
+        let mut all = draft.scheme.all_surrogates(draft.like())?;
         loop {
             let some: Vec<Token> = all.by_ref().take(SCAN).collect();
             match free(&some)? {
@@ -595,7 +614,7 @@ impl<'r> Run<'r> {
             Outcome::Made { at, reused } => (&self.made[*at].row, &self.made[*at].card, *reused),
             Outcome::Found(found) | Outcome::Replayed(found) => (&found.0, &found.1, true),
         };
-        let instrument = Instrument::of(row, card, &self.job.drafts[place].pan)?;
+        let instrument = Instrument::of(row, card, self.job.drafts[place].face)?;
         Ok(Instrument { reused, ..instrument })
     }
 }
