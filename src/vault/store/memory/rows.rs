@@ -26,7 +26,8 @@ pub struct Tables {
     prints: Table<(Merchant, Fingerprint), (Id, u32)>,
     instruments: Table<(Merchant, TokenKey), InstrumentRow>,
     of_card: Table<(Merchant, Id, TokenKey), ()>,
-    of_customer: Table<(Merchant, String, TokenKey), ()>,
+    /// And whether it is active: to count a customer's, no instrument is looked at.
+    of_customer: Table<(Merchant, String, TokenKey), bool>,
     tombstones: Table<(Merchant, TokenKey), ()>,
     customers: Table<(Merchant, String), CustomerRow>,
     references: Table<(Merchant, String), String>,
@@ -89,30 +90,28 @@ impl Tables {
         Ok((instrument.clone(), card.clone()))
     }
 
-    /// The instruments of a listing in their order, without regard to its limit and offset.
+    /// The tokens of a listing in their order, without regard to its limit and offset.
     fn listed<'t>(
         &'t self,
         merchant: Merchant,
         query: &Listing<'t>,
-    ) -> Box<dyn Iterator<Item = &'t InstrumentRow> + 't> {
+    ) -> Box<dyn Iterator<Item = &'t TokenKey> + 't> {
         let Listing { active, after, .. } = *query;
-        let wanted = move |row: &&InstrumentRow| {
-            active.is_none_or(|active| row.active == active)
-                && after.is_none_or(|after| row.token.as_str() > after)
-        };
         let first = padded(after.unwrap_or_default());
+        let wanted = move |(token, is): (&'t TokenKey, bool)| {
+            let wanted = active.is_none_or(|active| is == active) && after.is_none_or(|_| *token > first);
+            wanted.then_some(token)
+        };
         match query.customer {
             Some(customer) => {
                 let tokens = self.of_customer.range((merchant, customer.to_owned(), first)..);
-                let theirs = tokens.take_while(move |(key, ())| key.0 == merchant && key.1 == customer);
-                let rows = theirs.filter_map(move |(key, ())| self.instruments.get(&(merchant, key.2)));
-                Box::new(rows.filter(wanted))
+                let theirs = tokens.take_while(move |(key, _)| key.0 == merchant && key.1 == customer);
+                Box::new(theirs.map(|(key, active)| (&key.2, *active)).filter_map(wanted))
             }
             None => {
                 let rows = self.instruments.range((merchant, first)..);
-                Box::new(
-                    rows.take_while(move |(key, _)| key.0 == merchant).map(|(_, row)| row).filter(wanted),
-                )
+                let theirs = rows.take_while(move |(key, _)| key.0 == merchant);
+                Box::new(theirs.map(|(key, row)| (&key.1, row.active)).filter_map(wanted))
             }
         }
     }
@@ -120,7 +119,7 @@ impl Tables {
     fn insert_instrument(&mut self, merchant: Merchant, row: &InstrumentRow) -> bool {
         let token = key_of(&row.token);
         self.of_card.put((merchant, row.card, token), ());
-        self.of_customer.put((merchant, row.customer.clone(), token), ());
+        self.of_customer.put((merchant, row.customer.clone(), token), row.active);
         self.instruments.add((merchant, token), row.clone())
     }
 
@@ -335,7 +334,8 @@ impl Rows for MemoryRows<'_> {
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
-        let rows = tables.listed(merchant, query).skip(query.offset).take(query.limit);
+        let tokens = tables.listed(merchant, query).skip(query.offset).take(query.limit);
+        let rows = tokens.filter_map(|token| tables.instruments.get(&(merchant, *token)));
         rows.map(|row| tables.with_card(row)).collect()
     }
 
@@ -490,10 +490,12 @@ impl Rows for MemoryRows<'_> {
     }
 
     fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
-        let tables = self.tables();
+        let tables = &*self.tables();
         let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
             let of_all = Listing { after: (name == after.0).then_some(after.1), ..Listing::default() };
-            tables.listed(merchant, &of_all).map(move |row| (name.clone(), row.clone()))
+            let tokens = tables.listed(merchant, &of_all);
+            let rows = tokens.filter_map(move |token| tables.instruments.get(&(merchant, *token)));
+            rows.map(move |row| (name.clone(), row.clone()))
         });
         Ok(rows.take(limit).collect())
     }
