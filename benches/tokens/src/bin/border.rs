@@ -1,7 +1,8 @@
 //! What a tokenizer costs through the C ABI, beside the same work in Rust: `cargo run --release --bin border`.
 //!
-//! Both sides of a line read a number out of a text and write its token to a buffer, by turns, in processor time of the
-//! thread. The C side is called through a pointer, as from a program that was linked with the library.
+//! All sides of a line read a number out of a text and write its token to a buffer, by turns, in processor time of the
+//! thread. The C side is called through a pointer, as from a program that was linked with the library. The side between
+//! is the work in Rust with the stack wiped after it, as deep as the border does: what the wipe takes of the whole.
 
 use panseal::capi::library::{panseal_abi, panseal_error, panseal_status, panseal_struct_init};
 use panseal::capi::tokenizer::{
@@ -18,33 +19,34 @@ use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 const NUMBER: &[u8] = b"4242424242424242";
-const CALLS: u32 = 20_000;
-const SAMPLES: usize = 101;
+const CALLS: u32 = 2_000;
+const SAMPLES: usize = 1001;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let root = format!("file:{}", folder.path().join("root").display());
     Root::create(&root).unwrap();
     let abi: extern "C" fn() -> u32 = black_box(panseal_abi);
-    let empty = best(|| {
+    sample(&mut || drop(black_box(abi())));
+    let empty = sample(&mut || {
         black_box(abi());
     });
     println!("an empty C call {empty:.1} ns; a token's call wipes {} bytes of stack", stack::SHALLOW);
-    println!("{:<24} {:>9} {:>9} {:>9}  goal", "ns a call", "Rust", "C", "more");
+    println!("{:<22} {:>8} {:>8} {:>8} {:>14}", "ns a call", "Rust", "C", "more", "less the wipe");
     for scheme in ["ff1:0+4", "siv", "mac"] {
         let keyring = folder.path().join(scheme.replace(':', "-"));
         let options = TokenizerOptions::new(scheme.parse().unwrap(), &keyring, Root::parse(&root).unwrap());
         let in_rust = Tokenizer::open(&TokenizerOptions { create: true, ..options }).unwrap();
         let in_c = open(scheme, keyring.to_str().unwrap(), &root);
         let mut token = [0u8; 64];
-        let ours = best(|| {
+        let mut ours = || {
             let pan = Pan::parse(black_box(NUMBER), Separators::Dropped).ok().unwrap();
             let made = in_rust.tokenize(&pan).unwrap();
             let bytes = made.as_bytes();
             black_box(&mut token)[..bytes.len()].copy_from_slice(bytes);
-        });
+        };
         let (mut room, mut len) = ([0u8; 64], 0);
-        let through_c = best(|| {
+        let mut through_c = || {
             // SAFETY: a ticket, a text with its length, a room with its size, a place for a length.
             let status = unsafe {
                 let call = black_box(panseal_tokenizer_tokenize as Tokenize);
@@ -52,27 +54,34 @@ fn main() {
                 call(in_c, number, NUMBER.len(), out, 64, &mut len, null_mut())
             };
             assert_eq!(status, 0);
-        });
-        show(&format!("{scheme}, tokenize"), ours, through_c);
+        };
+        compare(&format!("{scheme}, tokenize"), &mut ours, &mut through_c);
         if scheme != "mac" {
             let token = &room[..len];
             let mut digits = [0u8; 19];
-            let ours = best(|| {
+            let mut ours = || {
                 let pan = in_rust.detokenize(black_box(token), &Expect::default()).unwrap();
                 black_box(&mut digits)[..pan.len()].copy_from_slice(pan.digits());
-            });
+            };
             let (mut out, mut out_len) = ([0u8; 19], 0);
-            let through_c = best(|| {
+            let mut through_c = || {
                 let (text, out) = (token.as_ptr().cast(), black_box(&mut out).as_mut_ptr().cast());
                 // SAFETY: as above.
                 let status = unsafe {
                     panseal_tokenizer_detokenize(
-                        in_c, text, token.len(), null(), out, 19, &mut out_len, null_mut(),
+                        in_c,
+                        text,
+                        token.len(),
+                        null(),
+                        out,
+                        19,
+                        &mut out_len,
+                        null_mut(),
                     )
                 };
                 assert_eq!(status, 0);
-            });
-            show(&format!("{scheme}, detokenize"), ours, through_c);
+            };
+            compare(&format!("{scheme}, detokenize"), &mut ours, &mut through_c);
         }
         // SAFETY: a ticket.
         assert_eq!(unsafe { panseal_tokenizer_close(in_c) }, 0);
@@ -103,21 +112,33 @@ fn open(scheme: &str, keyring: &str, root: &str) -> *mut panseal_tokenizer {
     tokenizer
 }
 
-fn show(what: &str, ours: f64, through_c: f64) {
-    println!("{what:<24} {ours:>9.1} {through_c:>9.1} {:>9.1}  20", through_c - ours);
+/// All by turns, so that a processor that grows slow or fast for a while does so for all: the medians, and those of the
+/// differences of neighbours.
+fn compare(what: &str, ours: &mut impl FnMut(), through_c: &mut impl FnMut()) {
+    let samples: Vec<[f64; 3]> = (0..SAMPLES)
+        .map(|_| {
+            let in_rust = sample(ours);
+            let wiped = sample(&mut || stack::wipe_after::<{ stack::SHALLOW }, _>(&mut *ours));
+            [in_rust, wiped, sample(through_c)]
+        })
+        .collect();
+    let middle = |of: fn(&[f64; 3]) -> f64| {
+        let mut values: Vec<f64> = samples.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[SAMPLES / 2]
+    };
+    let (rust, c) = (middle(|side| side[0]), middle(|side| side[2]));
+    let (more, less) = (middle(|side| side[2] - side[0]), middle(|side| side[2] - side[1]));
+    println!("{what:<22} {rust:>8.1} {c:>8.1} {more:>8.1} {less:>14.1}");
 }
 
-/// Nanoseconds a call: the best of many samples.
-fn best(mut work: impl FnMut()) -> f64 {
-    let mut best = f64::INFINITY;
-    for _ in 0..SAMPLES {
-        let start = own_time();
-        for _ in 0..CALLS {
-            work();
-        }
-        best = best.min((own_time() - start).as_nanos() as f64 / f64::from(CALLS));
+/// Nanoseconds a call.
+fn sample(work: &mut impl FnMut()) -> f64 {
+    let start = own_time();
+    for _ in 0..CALLS {
+        work();
     }
-    best
+    (own_time() - start).as_nanos() as f64 / f64::from(CALLS)
 }
 
 /// The time that this thread has had of a processor: what others do meanwhile is not in it.
