@@ -30,9 +30,8 @@ impl Secret {
     pub fn fill(&self, text: &[u8]) {
         let mut place = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         place.wipe();
-        for byte in text {
-            place.push(*byte);
-        }
+        let filled = place.append(text);
+        debug_assert!(filled, "no number and no key is longer than the room");
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Text> {

@@ -38,7 +38,7 @@ pub(super) fn push_hex(text: &mut Text, key: &KeySlot) -> Result<()> {
 
 /// Adds what is not secret.
 pub(super) fn push(text: &mut Text, bytes: &[u8]) -> Result<()> {
-    if bytes.iter().all(|byte| text.push(*byte)) { Ok(()) } else { Err(Code::Internal.into()) }
+    if text.append(bytes) { Ok(()) } else { Err(Code::Internal.into()) }
 }
 
 /// Makes a file with this text and a line end.
