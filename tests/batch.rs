@@ -186,6 +186,24 @@ fn a_column_of_sixteen_digits_is_told_as_numbers_alone_whatever_they_begin_with(
 }
 
 #[test]
+fn a_column_of_sixteen_bytes_may_change_what_it_holds() {
+    let numbers = [&b"4242424242424242"[..], b"371449635398431 ", b"4242424242424241", b"x242424242424242"];
+    // Digits alone, then mostly padded, then digits again; the lengths fit no block.
+    for runs in [[700, 900, 1000], [0, 300, 600], [256, 129, 256], [10, 0, 1], [1, 2, 3]] {
+        let rows: Vec<&[u8]> = (0..3)
+            .flat_map(|run| (0..runs[run]).map(move |row| (run, row)))
+            .map(|(run, row)| if run == 1 && row % 8 > 0 { numbers[1] } else { numbers[[0, 2, 3][row % 3]] })
+            .collect();
+        let mut room = Room::new(rows.len());
+        let column = Column::Fixed { data: &rows.concat(), width: 16, count: rows.len() };
+        assert_eq!(check_many(&column, &mut room.outputs()), Ok(()));
+        for (row, number) in rows.iter().enumerate() {
+            assert_eq!(room.row(row), expected(number), "row {row} of {runs:?}");
+        }
+    }
+}
+
+#[test]
 fn a_column_may_begin_and_end_within_its_data() {
     let data = b"..4242424242424242378282246310005..";
     let mut room = Room::new(2);

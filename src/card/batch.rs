@@ -1,8 +1,9 @@
 //! Many numbers at once: columns as databases and Arrow hold them, or texts that lie here and there.
 
-use super::number::{BLOCK, Sixteens, Verdict, judge};
+use super::number::{Sixteens, Verdict, judge};
 use crate::error::Code;
-use crate::simd::{self, Offset, Reading};
+use crate::simd::{self, Entries, MANY, Offset, Reading, Word};
+use std::ops::Range;
 use zeroize::Zeroize;
 
 /// Card numbers in ASCII, in one buffer or each where it lies. Spaces and hyphens are dropped from each, wherever they stand.
@@ -72,29 +73,49 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
     if !out.have_room_for(count) {
         return Err(Code::Argument);
     }
-    let mut sixteens = (numbers.may_be_sixteens() && simd::looks_up_many()).then(Sixteens::new);
-    let mut readings = [Reading::default(); BLOCK];
-    let mut verdicts = [Verdict::default(); BLOCK];
-    for start in (0..count).step_by(BLOCK) {
-        let len = BLOCK.min(count - start);
-        let (readings, verdicts) = (&mut readings[..len], &mut verdicts[..len]);
-        numbers.read(start, readings);
-        if let Some(many) = &mut sixteens {
-            if !many.judge(readings, verdicts) {
-                sixteens = None;
-            }
-        } else {
-            for (verdict, reading) in verdicts.iter_mut().zip(&*readings) {
-                *verdict = judge(*reading);
-            }
-        }
-        out.write(start, count >= FAR, verdicts, readings);
+    let is_far = count >= FAR;
+    let done = check_sixteens(numbers, is_far, out);
+    if done < count {
+        check_any(numbers, done..count, is_far, out);
     }
-    if count >= FAR {
+    if is_far {
         simd::settle();
     }
-    readings.zeroize();
     Ok(())
+}
+
+/// Judges a column of sixteen bytes many numbers at a time, as far as that is worth it. Gives how far.
+fn check_sixteens(numbers: &Column<'_>, is_far: bool, out: &mut Outputs<'_>) -> usize {
+    let Some(data) = numbers.sixteens().filter(|_| simd::reads_sixteens()) else { return 0 };
+    let mut many = Sixteens::new();
+    let mut start = 0;
+    while start < data.len() / 16 {
+        let end = data.len().min(16 * (start + MANY)) / 16;
+        let alone = many.judge(&data[16 * start..]);
+        out.copy(start..end, is_far, many.entries());
+        start = end;
+        if alone > MANY / 2 {
+            break;
+        }
+    }
+    many.zeroize();
+    start
+}
+
+fn check_any(numbers: &Column<'_>, rows: Range<usize>, is_far: bool, out: &mut Outputs<'_>) {
+    let mut readings = [Reading::default(); MANY];
+    let mut verdicts = [Verdict::default(); MANY];
+    let end = rows.end;
+    for start in rows.step_by(MANY) {
+        let len = MANY.min(end - start);
+        let (readings, verdicts) = (&mut readings[..len], &mut verdicts[..len]);
+        numbers.read(start, readings);
+        for (verdict, reading) in verdicts.iter_mut().zip(&*readings) {
+            *verdict = judge(*reading);
+        }
+        out.write(start, is_far, verdicts, readings);
+    }
+    readings.zeroize();
 }
 
 /// From so many numbers on, the statuses are written past the caches: they and the numbers fill most caches anyway.
@@ -136,9 +157,12 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Whether most of the texts may have sixteen digits.
-    fn may_be_sixteens(&self) -> bool {
-        matches!(self, Column::Fixed { width: 16, .. })
+    /// The texts, where each has sixteen bytes.
+    fn sixteens(&self) -> Option<&'a [u8]> {
+        match *self {
+            Column::Fixed { data, width: 16, count } => data.get(..16 * count),
+            _ => None,
+        }
     }
 
     fn read(&self, start: usize, out: &mut [Reading]) {
@@ -178,7 +202,7 @@ impl Outputs<'_> {
     fn write(&mut self, start: usize, is_far: bool, verdicts: &[Verdict], readings: &[Reading]) {
         let places = self.status.get_mut(start..).unwrap_or_default();
         if is_far {
-            let mut status = [0; BLOCK];
+            let mut status = [0; MANY];
             for (place, verdict) in status.iter_mut().zip(verdicts) {
                 *place = i32::from(verdict.status());
             }
@@ -204,5 +228,29 @@ impl Outputs<'_> {
                 place.copy_from_slice(&verdict.last4(*reading));
             }
         }
+    }
+
+    /// The entries of these rows, out of columns of the same form. With `is_far`, as of `write`.
+    fn copy(&mut self, rows: Range<usize>, is_far: bool, entries: &Entries) {
+        let len = rows.len();
+        copy(&entries.status[..len], &mut self.status[rows.clone()], is_far);
+        if let Some(network) = &mut self.network {
+            copy(&entries.mark[..len], &mut network[rows.clone()], is_far);
+        }
+        if let Some(length) = &mut self.length {
+            copy(&entries.length[..len], &mut length[rows.clone()], is_far);
+        }
+        if let Some(last4) = &mut self.last4 {
+            let digits = entries.last4[..len].as_flattened();
+            copy(digits, &mut last4[4 * rows.start..4 * rows.end], is_far);
+        }
+    }
+}
+
+fn copy<T: Word>(entries: &[T], places: &mut [T], is_far: bool) {
+    if is_far {
+        simd::write_past(entries, places);
+    } else {
+        places.copy_from_slice(entries);
     }
 }

@@ -43,6 +43,15 @@ pub(super) fn claim_of(reading: Reading) -> usize {
     claim_at(reading.first(), reading.next(), reading.then())
 }
 
+/// The same for digits in ASCII; of no meaning for other bytes.
+#[inline]
+pub(super) fn claim_of_digits(digits: &[u8]) -> usize {
+    let values = u64::from_le_bytes(*digits.first_chunk().unwrap_or(&[0; 8])) & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = 10 * values + (values >> 8);
+    let [a, b, next, then] = [0, 16, 32, 48].map(|place| usize::from((pairs >> place) as u8));
+    claim_at(100 * a + b, next, then)
+}
+
 /// Where the first six digits of a number lead: see `step_at`.
 #[inline]
 pub(super) fn step_of(reading: Reading) -> usize {
@@ -67,7 +76,7 @@ fn step_at(first: usize, next: usize) -> usize {
 
 /// The place in `CLAIMS` for the few prefixes that are cut behind their sixth digit.
 #[cold]
-pub(super) fn claim_behind(step: usize, then: usize) -> usize {
+fn claim_behind(step: usize, then: usize) -> usize {
     usize::from(LAST_PAGES[((step - CLAIMS.len()) * PAGE + then) % LAST_PAGES.len()])
 }
 

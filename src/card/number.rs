@@ -1,11 +1,12 @@
 //! A number alone: what is wrong with it, or its network, in a few bytes that may be kept.
 
-use super::detect::{claim_of, in_force, step_of};
+use super::detect::{claim_of, claim_of_digits, in_force, step_of};
 use super::network::{LuhnRule, Network};
 use super::pan::{Mask, Pan, Separators};
-use super::tables::{CLAIMS, Claim, ROWS};
+use super::tables::{CLAIMS, Claim, PAGE, PAGES, ROWS, STARTS};
 use crate::error::Code;
-use crate::simd::{self, Reading, form};
+use crate::simd::{self, Entries, MANY, Reading, form};
+use zeroize::Zeroize;
 
 /// What [`check_number`] finds. Not secret: nothing of a refused number is in it, and of a good one what may be
 /// displayed.
@@ -102,64 +103,119 @@ fn judge_behind(reading: Reading) -> Verdict {
     VERDICTS[claim_of(reading)][reading.form()]
 }
 
-/// Room to judge many readings at a time.
+/// Judges texts of sixteen bytes, most of which are numbers of sixteen digits, as [`judge`] does.
 pub(super) struct Sixteens {
-    keys: [u8; BLOCK],
-    words: [u32; BLOCK],
+    read: simd::Sixteens,
+    claims: [u8; MANY],
+    mixed: simd::Places,
+    entries: Entries,
 }
 
 impl Sixteens {
     pub fn new() -> Sixteens {
-        Sixteens { keys: [0; BLOCK], words: [0; BLOCK] }
+        let entries =
+            Entries { status: [0; MANY], mark: [0; MANY], length: [0; MANY], last4: [[0; 4]; MANY] };
+        Sixteens { read: simd::Sixteens::new(), claims: [0; MANY], mixed: simd::Places::new(), entries }
     }
 
-    /// Judges up to a block of readings, most of which are of sixteen digits, as [`judge`] does. Says whether there
-    /// were any that could be judged many at a time.
-    pub fn judge(&mut self, readings: &[Reading], verdicts: &mut [Verdict]) -> bool {
-        let len = readings.len().min(BLOCK);
-        let (keys, words) = (&mut self.keys[..len], &mut self.words[..len]);
-        for (key, reading) in keys.iter_mut().zip(readings) {
-            *key = step_of(*reading) as u8;
+    /// Judges the first [`MANY`] texts of `data`, or as many as there are. Gives how many had to be read one by one.
+    pub fn judge(&mut self, data: &[u8]) -> usize {
+        let firsts = self.read.read(data);
+        let claims = &mut self.claims[..firsts.len()];
+        for (claim, first) in claims.iter_mut().zip(firsts) {
+            *claim = FIRST[*first as usize % FIRST.len()];
         }
-        // Looked at afterwards, all at once: a branch for each number would take a quarter of the time.
-        if keys.iter().fold(0, |most, key| most.max(*key)) >= CLAIMS.len() as u8 {
-            for (key, reading) in keys.iter_mut().zip(readings) {
-                *key = claim_of(*reading) as u8;
-            }
+        // The few that are not told by their first four digits, afterwards: a branch for each number would take longer
+        // than all else.
+        for row in self.mixed.of(claims) {
+            claims[row] = claim_of_digits(data.get(16 * row..).unwrap_or_default()) as u8;
         }
-        let done = simd::look_up(readings, keys, &SHEET, words);
-        for (verdict, word) in verdicts.iter_mut().zip(&words[..done]) {
-            *verdict = Verdict(*word);
-        }
-        for (verdict, reading) in verdicts.iter_mut().zip(readings).skip(done) {
-            *verdict = judge(*reading);
-        }
-        done > 0
+        self.read.look_up(claims, &SHEET, &mut self.entries);
+        let texts = self.read.unread().map_while(|row| Some((row, data.get(16 * row..16 * (row + 1))?)));
+        texts.map(|(row, text)| tell(simd::read(text, true), row, &mut self.entries)).count()
+    }
+
+    /// What was found: as many entries as there are texts count.
+    pub fn entries(&self) -> &Entries {
+        &self.entries
     }
 }
 
-/// How many numbers are read before they are judged: few enough that their readings stay near the processor.
-pub(super) const BLOCK: usize = 256;
+impl Zeroize for Sixteens {
+    fn zeroize(&mut self) {
+        self.read.zeroize();
+    }
+}
+
+/// Judges a number that was read.
+fn tell(reading: Reading, row: usize, entries: &mut Entries) {
+    let verdict = judge(reading);
+    entries.status[row] = i32::from(verdict.status());
+    entries.mark[row] = verdict.network().id();
+    entries.length[row] = verdict.length();
+    entries.last4[row] = verdict.last4(reading);
+}
+
+/// For the first four digits the claim, where it does not matter for sixteen digits what follows; else [`MIXED`].
+static FIRST: [u8; STARTS.len()] = {
+    let mut first = [MIXED; STARTS.len()];
+    let mut page = [MIXED; PAGES.len() / PAGE];
+    let mut place = 0;
+    while place < page.len() {
+        page[place] = claim_of_page(place * PAGE);
+        place += 1;
+    }
+    let mut four = 0;
+    while four < first.len() {
+        first[four] = page[STARTS[four] as usize / PAGE];
+        four += 1;
+    }
+    first
+};
+
+/// Stands for no claim: the highest bit alone.
+const MIXED: u8 = 0x80;
+
+/// The claim that all places of a page have, or another with the same verdicts on sixteen digits; [`MIXED`] if there is none.
+const fn claim_of_page(start: usize) -> u8 {
+    let claim = PAGES[start] as usize;
+    let mut next = 0;
+    while next < PAGE {
+        let other = PAGES[start + next] as usize;
+        if other >= CLAIMS.len() || !alike(claim, other) {
+            return MIXED;
+        }
+        next += 1;
+    }
+    claim as u8
+}
+
+const fn alike(claim: usize, other: usize) -> bool {
+    const WRONG: usize = SIXTEEN + form::WRONG as usize;
+    claim < CLAIMS.len()
+        && VERDICTS[claim][SIXTEEN].0 == VERDICTS[other][SIXTEEN].0
+        && VERDICTS[claim][WRONG].0 == VERDICTS[other][WRONG].0
+}
 
 /// The verdicts on sixteen digits by their claims, and on texts that are no numbers, cut up for `simd`.
 static SHEET: simd::Sheet = {
     let mut sheet = simd::Sheet {
-        right: [[0; 128]; 2],
-        wrong: [[0; 128]; 2],
+        right: [0; 128],
+        wrong: [0; 128],
         others: [0; form::END - form::MISSING as usize],
-        good: Verdict::good(Network::UNKNOWN, 16).0,
+        mark: [0; 128],
     };
     let mut claim = 0;
     while claim < CLAIMS.len() {
-        let right = VERDICTS[claim][SIXTEEN].0.to_le_bytes();
-        let wrong = VERDICTS[claim][SIXTEEN + form::WRONG as usize].0.to_le_bytes();
-        (sheet.right[0][claim], sheet.right[1][claim]) = (right[0], right[1]);
-        (sheet.wrong[0][claim], sheet.wrong[1][claim]) = (wrong[0], wrong[1]);
+        let (right, wrong) = (VERDICTS[claim][SIXTEEN], VERDICTS[claim][SIXTEEN + form::WRONG as usize]);
+        (sheet.right[claim], sheet.wrong[claim]) = (right.status(), wrong.status());
+        // Whether the check digit is right changes the status, and no network.
+        sheet.mark[claim] = right.network().id();
         claim += 1;
     }
     let mut other = 0;
     while other < sheet.others.len() {
-        sheet.others[other] = VERDICTS[0][form::MISSING as usize + other].0;
+        sheet.others[other] = VERDICTS[0][form::MISSING as usize + other].status();
         other += 1;
     }
     sheet
@@ -195,11 +251,11 @@ impl Verdict {
     }
 
     /// 0, or the number of the code.
-    pub fn status(self) -> u8 {
+    pub const fn status(self) -> u8 {
         self.0 as u8
     }
 
-    pub fn network(self) -> Network {
+    pub const fn network(self) -> Network {
         Network((self.0 >> 8) as u8)
     }
 

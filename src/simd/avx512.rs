@@ -5,7 +5,9 @@
 #![allow(clippy::incompatible_msrv, reason = "build.rs leaves this file out where the compiler is older")]
 #![allow(unused_unsafe, reason = "whether prefetching asks for unsafe depends on the compiler's version")]
 
-use super::{FEWEST, Offset, Reading, Sheet, fixed_texts, form, offset_texts, plain};
+use super::{
+    Entries, FEWEST, MANY, Offset, Reading, Sheet, Sixteens, WIDE, fixed_texts, form, offset_texts, plain,
+};
 use std::arch::x86_64::*;
 
 /// Whether the machine has all that this path uses.
@@ -38,24 +40,7 @@ pub fn read(text: &[u8], separators: bool) -> Reading {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
 pub fn read_fixed(data: &[u8], width: usize, out: &mut [Reading]) {
-    let mut start = 0;
-    if width == 16 {
-        let blocks = data.chunks_exact(16 * GROUP).zip(out.chunks_exact_mut(GROUP));
-        for (texts, readings) in blocks {
-            for line in (0..16 * GROUP).step_by(64) {
-                if let Some(ahead) = data.get(16 * start + AHEAD + line) {
-                    // SAFETY: it is a byte of the data.
-                    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(ahead).cast()) };
-                }
-            }
-            if !read_sixteens(texts, readings) {
-                read_each(fixed_texts(texts, width), readings);
-            }
-            start += GROUP;
-        }
-    }
-    let rest = data.get(start * width..).unwrap_or_default();
-    read_each(fixed_texts(rest, width), out.get_mut(start..).unwrap_or_default());
+    read_each(fixed_texts(data, width), out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
@@ -160,131 +145,223 @@ fn refusal(digits: u32, foreign: u32) -> u8 {
     }
 }
 
-/// How many bytes ahead of the texts memory is asked for: the time to judge a block, in which nothing else is read.
+/// How many bytes ahead of the texts memory is asked for.
 const AHEAD: usize = 4096;
 
-/// How many texts [`read_sixteens`] takes.
-const GROUP: usize = 16;
+/// Sixteen texts of sixteen bytes.
+const GROUP: usize = 256;
 
-/// Reads sixteen texts of sixteen bytes. Gives up, and says so, if there may be a separator in one of them: none of
-/// the bytes is below the digit zero.
-///
-/// Four texts lie in each register. Their sums are brought into one, where the check digits are judged together; text
-/// `row` of register `z` has lane `row`, word `z`.
-#[inline]
+/// As [`Sixteens::read`] says. What is told of texts is at first in the order of [`quarters`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-fn read_sixteens(texts: &[u8], out: &mut [Reading]) -> bool {
-    let (Some(texts), Ok(out)) = (texts.first_chunk::<256>(), <&mut [Reading; GROUP]>::try_from(out)) else {
-        return false;
-    };
-    // SAFETY: there are 256 bytes.
-    let bytes = [0, 1, 2, 3].map(|z| unsafe { _mm512_loadu_si512(texts.as_ptr().add(64 * z).cast()) });
-    let zero = _mm512_set1_epi8(b'0' as i8);
-    let [a, b, c, d] = bytes;
-    let lowest = _mm512_min_epu8(_mm512_min_epu8(a, b), _mm512_min_epu8(c, d));
-    if _mm512_cmplt_epu8_mask(lowest, zero) != 0 {
-        return false;
-    }
-
-    let twice = _mm512_broadcast_i32x4(table(&TWICE));
-    let values = [
-        _mm512_sub_epi8(a, zero),
-        _mm512_sub_epi8(b, zero),
-        _mm512_sub_epi8(c, zero),
-        _mm512_sub_epi8(d, zero),
-    ];
-    let mut sums = _mm512_setzero_si512();
-    for (z, values) in values.into_iter().enumerate() {
-        let others = _mm512_cmpgt_epu8_mask(values, _mm512_set1_epi8(9));
-        let weighed = _mm512_mask_shuffle_epi8(values, 0x5555_5555_5555_5555, twice, values);
-        // No number has a sum of 255.
-        let weighed = _mm512_mask_mov_epi8(weighed, others, _mm512_set1_epi8(-1));
-        let sum = _mm512_sad_epu8(weighed, _mm512_setzero_si512());
-        sums = _mm512_or_si512(sums, _mm512_sllv_epi64(sum, _mm512_set1_epi64(16 * z as i64)));
-    }
-    let sums = _mm512_add_epi16(sums, _mm512_shuffle_epi32::<0x4e>(sums));
-    let forms = forms_of_sixteen(sums);
-
-    // SAFETY: there are 16 readings of 16 bytes, which are integers alone.
-    let place = out.as_mut_ptr().cast::<__m512i>();
-    for (z, (bytes, values)) in bytes.into_iter().zip(values).enumerate() {
-        let pairs = _mm512_maddubs_epi16(values, _mm512_set1_epi16(TEN_ONE));
-        let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(HUNDRED_ONE));
-        let head = _mm512_mask_blend_epi16(0x0c0c_0c0c, fours, pairs);
-        // From the second four bytes to the last: the text's last four, the form.
-        let form = _mm512_srlv_epi64(forms, _mm512_set1_epi64(16 * z as i64));
-        let tail = _mm512_mask_shuffle_epi32::<0b00_11_00_00>(_mm512_setzero_si512(), 0x4444, bytes);
-        let form = _mm512_slli_epi64::<32>(_mm512_and_si512(form, _mm512_set1_epi64(0xff)));
-        let reading = _mm512_mask_blend_epi64(0b1010_1010, head, _mm512_or_si512(tail, form));
-        unsafe { _mm512_storeu_si512(place.add(z), reading) };
-    }
-    true
-}
-
-/// The forms of texts of sixteen bytes from their Luhn sums, in words.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-fn forms_of_sixteen(sums: __m512i) -> __m512i {
-    const RIGHT: i16 = (16 - FEWEST) as i16;
-    let word = |value: i16| _mm512_set1_epi16(value);
-    // The upper half of a product with 65536 / 10, rounded up, is the tenth.
-    let tenths = _mm512_mulhi_epu16(sums, word(6554));
-    let wrong = _mm512_cmpneq_epi16_mask(sums, _mm512_mullo_epi16(tenths, word(10)));
-    let forms = _mm512_mask_mov_epi16(word(RIGHT), wrong, word(RIGHT + i16::from(form::WRONG)));
-    let zeros = _mm512_cmpeq_epi16_mask(sums, word(0));
-    let forms = _mm512_mask_mov_epi16(forms, zeros, word(RIGHT + i16::from(form::ZEROS)));
-    let others = _mm512_cmpge_epi16_mask(sums, word(255));
-    _mm512_mask_mov_epi16(forms, others, word(i16::from(form::CHARSET)))
-}
-
-/// Sixteen texts at a time, as [`look_up`](super::look_up) says.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-pub fn look_up(readings: &[Reading], keys: &[u8], sheet: &Sheet, out: &mut [u32]) -> usize {
-    const RIGHT: i32 = (16 - FEWEST) as i32;
-    const WRONG: i32 = RIGHT + form::WRONG as i32;
-    const LOWEST: u64 = 0x1111_1111_1111_1111;
-    // The fourth of the four words of each reading, out of two registers with four readings each.
-    let fourths = _mm512_setr_epi32(3, 7, 11, 15, 19, 23, 27, 31, 3, 7, 11, 15, 19, 23, 27, 31);
-    // SAFETY: 64 and again 64 bytes are there, and in the others sixteen words.
-    let load = |bytes: &[u8; 128]| unsafe {
-        let start = bytes.as_ptr();
-        [_mm512_loadu_si512(start.cast()), _mm512_loadu_si512(start.add(64).cast())]
-    };
-    let (right, wrong) = (sheet.right.each_ref().map(load), sheet.wrong.each_ref().map(load));
-    let others = unsafe { _mm512_loadu_si512(sheet.others.as_ptr().cast()) };
-
-    let groups = readings.chunks_exact(GROUP).zip(keys.chunks_exact(GROUP)).zip(out.chunks_exact_mut(GROUP));
-    for (group, ((readings, keys), out)) in groups.enumerate() {
-        // SAFETY: sixteen readings of sixteen bytes, sixteen keys of one byte.
-        let (quads, keys) = unsafe {
-            let start = readings.as_ptr().cast::<__m512i>();
-            ([0, 1, 2, 3].map(|z| _mm512_loadu_si512(start.add(z))), _mm_loadu_si128(keys.as_ptr().cast()))
+pub fn read_sixteens(data: &[u8], out: &mut Sixteens) {
+    let firsts = out.firsts.as_chunks_mut::<16>().0.as_chunks_mut::<4>().0;
+    let last4s = out.last4s.as_chunks_mut::<16>().0.as_chunks_mut::<4>().0;
+    let columns = firsts.iter_mut().zip(last4s).zip(&mut out.forms).zip(&mut out.unread);
+    for (start, (((firsts, last4s), forms), unread)) in (0..).step_by(4 * GROUP).zip(columns) {
+        *unread = match data.get(start..) {
+            Some(data) if !data.is_empty() => read_wide(data, firsts, last4s, forms),
+            _ => u64::MAX,
         };
-        let [a, b, c, d] = quads;
-        let (low, high) =
-            (_mm512_permutex2var_epi32(a, fourths, b), _mm512_permutex2var_epi32(c, fourths, d));
-        let forms = _mm512_inserti64x4::<1>(low, _mm512_castsi512_si256(high));
-        let is_right = _mm512_cmpeq_epi32_mask(forms, _mm512_set1_epi32(RIGHT));
-        let is_wrong = _mm512_cmpeq_epi32_mask(forms, _mm512_set1_epi32(WRONG));
-        let is_none = _mm512_cmpge_epu32_mask(forms, _mm512_set1_epi32(i32::from(form::MISSING)));
-        if is_right | is_wrong | is_none != u16::MAX {
-            return group * GROUP;
+    }
+}
+
+/// Reads 64 texts and gives a bit for each of them that has to be read by itself. What is told of sixteen texts is at
+/// first in the order of [`quarters`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+fn read_wide(
+    data: &[u8],
+    firsts: &mut [[u32; 16]; 4],
+    last4s: &mut [[u32; 16]; 4],
+    forms: &mut [u8; WIDE],
+) -> u64 {
+    for line in (AHEAD..AHEAD + 4 * GROUP).step_by(64) {
+        if let Some(ahead) = data.get(line) {
+            // SAFETY: it is a byte of the data.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(ahead).cast()) };
         }
-        let keys = _mm512_cvtepu8_epi32(keys);
-        let word = |[lower, upper]: [[__m512i; 2]; 2]| {
-            let lower = _mm512_maskz_permutex2var_epi8(LOWEST, lower[0], keys, lower[1]);
-            let upper = _mm512_maskz_permutex2var_epi8(LOWEST, upper[0], keys, upper[1]);
-            _mm512_or_si512(lower, _mm512_slli_epi32::<8>(upper))
-        };
-        let words = _mm512_mask_mov_epi32(word(right), is_wrong, word(wrong));
-        // The lowest four bits of a form say where its word is.
-        let words = _mm512_mask_permutexvar_epi32(words, is_none, forms, others);
-        let is_good = _mm512_testn_epi32_mask(words, _mm512_set1_epi32(0xff));
-        let words = _mm512_mask_or_epi32(words, is_good, words, _mm512_set1_epi32(sheet.good as i32));
-        // SAFETY: there is room for sixteen words.
-        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), words) };
     }
-    readings.len().min(keys.len()).min(out.len()) / GROUP * GROUP
+    let in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let zero = _mm512_set1_epi8(b'0' as i8);
+    let mut weighed = [_mm512_setzero_si512(); 4];
+    let mut unread = 0;
+    for (group, (firsts, last4s)) in firsts.iter_mut().zip(last4s).enumerate() {
+        let quarters = quarters(data, GROUP * group).map(|bytes| _mm512_sub_epi8(bytes, zero));
+        let [a, b, c, d] = quarters;
+        let most = _mm512_max_epu8(_mm512_max_epu8(a, b), _mm512_max_epu8(c, d));
+        // Below the digit zero is now above all that is not.
+        let below = _mm512_subs_epu8(most, _mm512_set1_epi8((255 - b'0') as i8));
+        let below = _mm512_permutexvar_epi32(in_order, below);
+        unread |= u64::from(_mm512_test_epi32_mask(below, below)) << (16 * group);
+        weighed[group] = weigh(quarters, most);
+
+        let pairs = _mm512_maddubs_epi16(a, _mm512_set1_epi16(TEN_ONE));
+        let first = _mm512_madd_epi16(pairs, _mm512_set1_epi32(HUNDRED_ONE));
+        // SAFETY: there is room for sixteen words.
+        unsafe {
+            _mm512_storeu_si512(firsts.as_mut_ptr().cast(), _mm512_permutexvar_epi32(in_order, first));
+            let last4 = _mm512_permutexvar_epi32(in_order, _mm512_add_epi8(d, zero));
+            _mm512_storeu_si512(last4s.as_mut_ptr().cast(), last4);
+        }
+    }
+    // SAFETY: there is room for 64 bytes.
+    unsafe { _mm512_storeu_si512(forms.as_mut_ptr().cast(), forms_of(weighed)) };
+    unread
+}
+
+/// The four quarters of sixteen texts, four bytes of each text in a register: those of text 4 z + row in word z of lane
+/// `row`. What the data lacks is zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+fn quarters(data: &[u8], start: usize) -> [__m512i; 4] {
+    let [a, b, c, d] = match data.get(start..).and_then(|data| data.first_chunk::<GROUP>()) {
+        // SAFETY: there are 256 bytes.
+        Some(texts) => {
+            [0, 64, 128, 192].map(|place| unsafe { _mm512_loadu_si512(texts.as_ptr().add(place).cast()) })
+        }
+        None => [0, 64, 128, 192].map(|place| {
+            let bytes = data.get(start + place..).unwrap_or_default();
+            if bytes.is_empty() {
+                return _mm512_setzero_si512();
+            }
+            let all = _bzhi_u64(u64::MAX, bytes.len().min(64) as u32);
+            // SAFETY: a byte without a bit is not touched.
+            unsafe { _mm512_maskz_loadu_epi8(all, bytes.as_ptr().cast()) }
+        }),
+    };
+    let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+    let (last_ab, last_cd) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+    [
+        _mm512_unpacklo_epi64(ab, cd),
+        _mm512_unpackhi_epi64(ab, cd),
+        _mm512_unpacklo_epi64(last_ab, last_cd),
+        _mm512_unpackhi_epi64(last_ab, last_cd),
+    ]
+}
+
+/// What the digits add to the Luhn sums of their texts, from their values: four bytes for each text, which are 255 where
+/// `most`, the highest of the values, is that of no digit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+fn weigh(quarters: [__m512i; 4], most: __m512i) -> __m512i {
+    let twice = _mm512_broadcast_i32x4(table(&TWICE));
+    let [a, b, c, d] =
+        quarters.map(|values| _mm512_mask_shuffle_epi8(values, 0x5555_5555_5555_5555, twice, values));
+    let weighed = _mm512_add_epi8(_mm512_add_epi8(a, b), _mm512_add_epi8(c, d));
+    let others = _mm512_cmpgt_epu8_mask(most, _mm512_set1_epi8(9));
+    _mm512_mask_mov_epi8(weighed, others, _mm512_set1_epi8(-1))
+}
+
+/// The forms of 64 texts in their order, from what [`weigh`] has of each sixteen.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+fn forms_of(weighed: [__m512i; 4]) -> __m512i {
+    const RIGHT: i8 = (16 - FEWEST) as i8;
+    // Added up in steps that stay at 255 where it is once reached; the sum of a number is less.
+    let one = _mm512_set1_epi8(1);
+    let [a, b, c, d] = weighed.map(|bytes| _mm512_maddubs_epi16(bytes, one));
+    let [ab, cd] = [(a, b), (c, d)].map(|(a, b)| _mm512_maddubs_epi16(_mm512_packus_epi16(a, b), one));
+    let sums = _mm512_permutexvar_epi8(load(&IN_ORDER), _mm512_packus_epi16(ab, cd));
+
+    let tables = [0, 64].map(|place| load(form::OF_SUM[place..].first_chunk().unwrap_or(&[0; 64])));
+    // The table ends at 128, beyond which 20 less is as good.
+    let places = _mm512_mask_sub_epi8(sums, _mm512_movepi8_mask(sums), sums, _mm512_set1_epi8(20));
+    let added = _mm512_permutex2var_epi8(tables[0], places, tables[1]);
+    let forms = _mm512_add_epi8(added, _mm512_set1_epi8(RIGHT));
+    let others = _mm512_cmpeq_epi8_mask(sums, _mm512_set1_epi8(-1));
+    _mm512_mask_mov_epi8(forms, others, _mm512_set1_epi8(form::CHARSET as i8))
+}
+
+/// For each text, where [`forms_of`] finds its sum: four of each sixteen are in each lane.
+const IN_ORDER: [u8; 64] = {
+    let mut places = [0; 64];
+    let mut text = 0;
+    while text < 64 {
+        places[text] = (16 * (text % 4) + 4 * (text / 16) + text / 4 % 4) as u8;
+        text += 1;
+    }
+    places
+};
+
+/// Lists the places of the bytes whose highest bit is set, and gives how many there are.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+pub fn find_marked(bytes: &[u8], list: &mut [u8; MANY]) -> usize {
+    let mut count = 0;
+    for (start, bytes) in (0..MANY).step_by(WIDE).zip(bytes.chunks(WIDE)) {
+        let all = _bzhi_u64(u64::MAX, bytes.len() as u32);
+        // SAFETY: a byte without a bit is not touched; 64 are written behind at most `start` places.
+        unsafe {
+            let marked = _mm512_movepi8_mask(_mm512_maskz_loadu_epi8(all, bytes.as_ptr().cast()));
+            let places = _mm512_add_epi8(load(&COUNTED), _mm512_set1_epi8(start as i8));
+            let places = _mm512_maskz_compress_epi8(marked, places);
+            _mm512_storeu_si512(list.as_mut_ptr().add(count).cast(), places);
+            count += marked.count_ones() as usize;
+        }
+    }
+    count
+}
+
+/// From zero on.
+const COUNTED: [u8; 64] = {
+    let mut counted = [0; 64];
+    let mut place = 0;
+    while place < 64 {
+        counted[place] = place as u8;
+        place += 1;
+    }
+    counted
+};
+
+/// As [`Sixteens::look_up`] says.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+pub fn look_up(read: &Sixteens, keys: &[u8], sheet: &Sheet, out: &mut Entries) {
+    const WRONG: i8 = (16 - FEWEST) as i8 + form::WRONG as i8;
+    let by_key = |bytes: &[u8; 128]| {
+        // SAFETY: there are 128 bytes.
+        [0, 64].map(|place| unsafe { _mm512_loadu_si512(bytes.as_ptr().add(place).cast()) })
+    };
+    let (right, wrong, mark) = (by_key(&sheet.right), by_key(&sheet.wrong), by_key(&sheet.mark));
+    let others = _mm512_broadcast_i32x4(table(&sheet.others));
+    let places = (0..MANY).step_by(WIDE);
+    for (start, (forms, keys)) in places.zip(read.forms.iter().zip(keys.as_chunks::<WIDE>().0)) {
+        let (forms, keys) = (load(forms), load(keys));
+        let by_key = |[low, high]: [__m512i; 2]| _mm512_permutex2var_epi8(low, keys, high);
+        let is_wrong = _mm512_cmpeq_epi8_mask(forms, _mm512_set1_epi8(WRONG));
+        let is_none = _mm512_cmpge_epu8_mask(forms, _mm512_set1_epi8(form::MISSING as i8));
+        let status = _mm512_mask_mov_epi8(by_key(right), is_wrong, by_key(wrong));
+        // The lowest four bits of a form say where its status is.
+        let status = _mm512_mask_shuffle_epi8(status, is_none, others, forms);
+        let is_good = _mm512_testn_epi8_mask(status, status);
+        // SAFETY: from the start of each column on there are 64 entries, read and written sixteen at a time if they
+        // have four bytes.
+        unsafe {
+            let mark = _mm512_maskz_mov_epi8(is_good, by_key(mark));
+            _mm512_storeu_si512(out.mark.as_mut_ptr().add(start).cast(), mark);
+            let length = _mm512_maskz_set1_epi8(is_good, 16);
+            _mm512_storeu_si512(out.length.as_mut_ptr().add(start).cast(), length);
+            let quarters = [
+                _mm512_castsi512_si128(status),
+                _mm512_extracti32x4_epi32::<1>(status),
+                _mm512_extracti32x4_epi32::<2>(status),
+                _mm512_extracti32x4_epi32::<3>(status),
+            ];
+            for (quarter, status) in quarters.into_iter().enumerate() {
+                let start = start + 16 * quarter;
+                let status = _mm512_cvtepu8_epi32(status);
+                _mm512_storeu_si512(out.status.as_mut_ptr().add(start).cast(), status);
+                let is_good = (is_good >> (16 * quarter)) as u16;
+                let last4 = _mm512_maskz_loadu_epi32(is_good, read.last4s.as_ptr().add(start).cast());
+                _mm512_storeu_si512(out.last4.as_mut_ptr().add(start).cast(), last4);
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: 64 bytes are there to be read.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
 #[inline]

@@ -26,7 +26,7 @@ pub use aes256::{LANES, Lanes};
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use zeroize::DefaultIsZeroes;
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// What a text tells, read as a card number.
 ///
@@ -290,64 +290,177 @@ pub fn read_texts(texts: &[&[u8]], out: &mut [Reading]) {
     Path::best().read_texts(texts, out);
 }
 
-/// What [`look_up`] gives for texts of sixteen digits and for texts that are no numbers.
-#[cfg_attr(not(panseal_avx512), allow(dead_code, reason = "nothing is looked up then"))]
-pub struct Sheet {
-    /// For a number whose last digit is its check digit: by its key the lowest byte of the word, and the one above it.
-    pub right: [[u8; 128]; 2],
-    /// The same for a number whose last digit is another.
-    pub wrong: [[u8; 128]; 2],
-    /// The word for a text that is no number, by its form less [`form::MISSING`].
-    pub others: [u32; form::END - form::MISSING as usize],
-    /// Added to words whose lowest byte is zero.
-    pub good: u32,
+/// How many texts are judged many at once: few enough that what is told of them stays near the processor, and more than
+/// it works on at a time, so that it seldom waits for the step before.
+pub const MANY: usize = 256;
+
+/// How many texts a register has a byte for.
+const WIDE: usize = 64;
+
+/// Texts of sixteen bytes, read as numbers of sixteen digits.
+///
+/// As of a [`Reading`], whoever keeps this in memory wipes it.
+pub struct Sixteens {
+    /// The first four digits as a number. They count only in a number.
+    firsts: [u32; MANY],
+    /// The last four digits in ASCII, which too count only in a number.
+    last4s: [u32; MANY],
+    /// One of [`form`] for each.
+    forms: [[u8; WIDE]; MANY / WIDE],
+    /// A bit for each text, the first one lowest, that has to be read by itself: there is a byte below the digit zero
+    /// in it, maybe a separator; or there is no text. Nothing else that is told of it counts.
+    unread: [u64; MANY / WIDE],
 }
 
-/// Looks up a word for each text by its form and its key, which is below 128. Says for how many: for none on a machine
-/// that cannot look up many at once, and none from the first sixteen on in which a number is shorter or longer.
-pub fn look_up(readings: &[Reading], keys: &[u8], sheet: &Sheet, out: &mut [u32]) -> usize {
-    #[cfg(panseal_avx512)]
-    if looks_up_many() {
-        // SAFETY: as of the readers.
-        return unsafe { avx512::look_up(readings, keys, sheet, out) };
+impl Sixteens {
+    /// With nothing in it.
+    pub fn new() -> Sixteens {
+        Sixteens {
+            firsts: [0; MANY],
+            last4s: [0; MANY],
+            forms: [[0; WIDE]; MANY / WIDE],
+            unread: [u64::MAX; MANY / WIDE],
+        }
     }
-    let _ = (readings, keys, sheet, out);
-    0
+
+    /// Reads the first texts of `data`: as many as there is room for. On a machine that cannot, none is read.
+    ///
+    /// Gives the first four digits of each text as a number, which count only in a number: as many as registers hold.
+    pub fn read(&mut self, data: &[u8]) -> &[u32] {
+        #[cfg(panseal_avx512)]
+        if reads_sixteens() {
+            // SAFETY: as of the readers.
+            unsafe { avx512::read_sixteens(data, self) };
+            return &self.firsts[..(data.len() / 16).next_multiple_of(WIDE).min(MANY)];
+        }
+        let _ = data;
+        self.unread = [u64::MAX; MANY / WIDE];
+        &[]
+    }
+
+    /// Looks up what is told of each text that was read, by its form and its key, which is below 128.
+    pub fn look_up(&self, keys: &[u8], sheet: &Sheet, out: &mut Entries) {
+        #[cfg(panseal_avx512)]
+        if reads_sixteens() {
+            // SAFETY: as of the readers.
+            unsafe { avx512::look_up(self, keys, sheet, out) };
+        }
+        let _ = (keys, sheet, out);
+    }
+
+    /// The places of the texts that have to be read by themselves, and of those that are not there, in order.
+    pub fn unread(&self) -> impl Iterator<Item = usize> {
+        self.unread.iter().enumerate().flat_map(|(place, word)| {
+            let rest = std::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
+            rest.take_while(|rest| *rest != 0).map(move |rest| WIDE * place + rest.trailing_zeros() as usize)
+        })
+    }
 }
 
-/// Whether [`look_up`] ever finds any: else there is no use in keys.
-pub fn looks_up_many() -> bool {
+impl Zeroize for Sixteens {
+    fn zeroize(&mut self) {
+        self.firsts.zeroize();
+        self.last4s.zeroize();
+    }
+}
+
+/// Places within as many bytes as are judged at once.
+pub struct Places {
+    list: [u8; MANY],
+}
+
+impl Places {
+    /// None.
+    pub fn new() -> Places {
+        Places { list: [0; MANY] }
+    }
+
+    /// The places in `bytes`, of which there are [`MANY`] at most, of those whose highest bit is set, in order.
+    pub fn of<'a>(&'a mut self, bytes: &[u8]) -> impl Iterator<Item = usize> + use<'a> {
+        let bytes = &bytes[..bytes.len().min(MANY)];
+        let count = self.find(bytes);
+        self.list[..count].iter().map(|place| usize::from(*place))
+    }
+
+    fn find(&mut self, bytes: &[u8]) -> usize {
+        #[cfg(panseal_avx512)]
+        if reads_sixteens() {
+            // SAFETY: as of the readers.
+            return unsafe { avx512::find_marked(bytes, &mut self.list) };
+        }
+        let mut count = 0;
+        for (place, byte) in bytes.iter().enumerate() {
+            self.list[count] = place as u8;
+            count += usize::from(byte >> 7);
+        }
+        count
+    }
+}
+
+/// Whether the machine can read texts into [`Sixteens`].
+pub fn reads_sixteens() -> bool {
     #[cfg(panseal_avx512)]
     return Path::best() == Path::Avx512;
     #[cfg(not(panseal_avx512))]
     false
 }
 
+/// By what [`Sixteens::look_up`] tells of texts.
+#[cfg_attr(not(panseal_avx512), allow(dead_code, reason = "nothing is looked up then"))]
+pub struct Sheet {
+    /// The status of a number whose last digit is its check digit, by its key.
+    pub right: [u8; 128],
+    /// The same for a number whose last digit is another.
+    pub wrong: [u8; 128],
+    /// The status of a text that is no number, by its form less [`form::MISSING`].
+    pub others: [u8; form::END - form::MISSING as usize],
+    /// By the key of a number what is told of it beside a status of zero.
+    pub mark: [u8; 128],
+}
+
+/// What is told of texts, a column for each thing: those of them whose status is not zero have zeros in the others.
+pub struct Entries {
+    /// Out of [`Sheet`].
+    pub status: [i32; MANY],
+    /// Out of [`Sheet`].
+    pub mark: [u8; MANY],
+    /// How many digits there are.
+    pub length: [u8; MANY],
+    /// The last four digits in ASCII.
+    pub last4: [[u8; 4]; MANY],
+}
+
+/// An integer.
+pub trait Word: Copy {}
+
+impl Word for u8 {}
+impl Word for i32 {}
+
 /// Copies words past the caches, as many as there are in both: into memory that is too large to be read soon. What is
 /// there already is then not fetched first. [`settle`] has to follow.
 #[cfg(target_arch = "x86_64")]
-pub fn write_past(words: &[i32], out: &mut [i32]) {
-    use std::arch::x86_64::{_mm_loadu_si128, _mm_stream_si128};
+pub fn write_past<T: Word>(words: &[T], out: &mut [T]) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
     let (words, out) = common(words, out);
-    // SAFETY: any four words are a vector.
-    let (start, middle, end) = unsafe { out.align_to_mut() };
+    // SAFETY: any integers are a vector.
+    let (start, middle, end) = unsafe { out.align_to_mut::<__m128i>() };
     let (first, rest) = words.split_at(start.len());
     let (blocks, last) = rest.split_at(rest.len() - end.len());
     start.copy_from_slice(first);
-    for (place, block) in middle.iter_mut().zip(blocks.chunks_exact(4)) {
-        // SAFETY: four words are read, and a vector is written to a place of its own that is aligned.
+    for (place, block) in middle.iter_mut().zip(blocks.chunks_exact(16 / size_of::<T>())) {
+        // SAFETY: a vector is read from as many bytes, and written to a place of its own that is aligned.
         unsafe { _mm_stream_si128(place, _mm_loadu_si128(block.as_ptr().cast())) };
     }
     end.copy_from_slice(last);
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub fn write_past(words: &[i32], out: &mut [i32]) {
+pub fn write_past<T: Word>(words: &[T], out: &mut [T]) {
     let (words, out) = common(words, out);
     out.copy_from_slice(words);
 }
 
-fn common<'a>(words: &'a [i32], out: &'a mut [i32]) -> (&'a [i32], &'a mut [i32]) {
+fn common<'a, T>(words: &'a [T], out: &'a mut [T]) -> (&'a [T], &'a mut [T]) {
     let len = words.len().min(out.len());
     (&words[..len], &mut out[..len])
 }

@@ -262,42 +262,105 @@ fn words_written_past_the_caches_arrive_at_any_alignment_and_no_others() {
 }
 
 #[test]
-fn words_are_looked_up_by_form_and_key_as_far_as_numbers_have_sixteen_digits() {
-    let bytes = |first: u8| std::array::from_fn(|key| if key % 3 == 0 { 0 } else { first ^ key as u8 });
-    let sheet = Sheet {
-        right: [bytes(0), bytes(1)],
-        wrong: [bytes(2), bytes(3)],
-        others: std::array::from_fn(|form| 1000 + form as u32),
-        good: 0x7755_0000,
-    };
-    let texts =
-        [&b"4242424242424242"[..], b"4242424242424241", b"424242424242424x", b"0000000000000000", b""];
-    for count in 0..70 {
-        for short in [None, Some(0), Some(17), Some(40)] {
-            let readings: Vec<Reading> = (0..count)
-                .map(|row| if Some(row) == short { &b"371449635398431"[..] } else { texts[row * 7 % 5] })
-                .map(|text| read(text, true))
-                .collect();
-            let keys: Vec<u8> = (0..count).map(|row| (row * 37 % 128) as u8).collect();
-            let mut out = vec![77; count];
-            let done = look_up(&readings, &keys, &sheet, &mut out);
-            let end = short.filter(|short| *short < count).unwrap_or(count);
-            assert_eq!(done, if looks_up_many() { end / 16 * 16 } else { 0 });
-            for row in 0..done {
-                let word = |sheet: &[[u8; 128]; 2]| {
-                    let key = usize::from(keys[row]);
-                    u32::from(sheet[0][key]) | u32::from(sheet[1][key]) << 8
-                };
-                let word = match told(readings[row]) {
-                    Told::Number { luhn_ok: true, .. } => word(&sheet.right),
-                    Told::Number { .. } => word(&sheet.wrong),
-                    Told::Refused(_) => sheet.others[readings[row].form() - usize::from(form::MISSING)],
-                };
-                let good = if word % 256 == 0 { sheet.good } else { 0 };
-                assert_eq!(out[row], word | good, "row {row}");
-            }
-            assert!(out[done..].iter().all(|word| *word == 77));
+fn bytes_written_past_the_caches_arrive_too() {
+    let bytes: Vec<u8> = (1..=100).collect();
+    for start in 0..17 {
+        for len in 0..=100 {
+            let mut out = [0; 128];
+            write_past(&bytes[..len], &mut out[start..start + len]);
+            settle();
+            assert!(out[..start].iter().chain(&out[start + len..]).all(|byte| *byte == 0));
+            assert_eq!(out[start..start + len], bytes[..len]);
         }
+    }
+}
+
+/// A sheet in which no two keys have all bytes in common.
+fn sheet() -> Sheet {
+    Sheet {
+        right: std::array::from_fn(|key| if key % 3 == 0 { 0 } else { 1 ^ key as u8 }),
+        wrong: std::array::from_fn(|key| if key % 5 == 0 { 0 } else { 200 ^ key as u8 }),
+        others: std::array::from_fn(|form| 100 + form as u8),
+        mark: std::array::from_fn(|key| 255 - key as u8),
+    }
+}
+
+/// Reads and looks up as many texts as there are many at once, and tells each again by the reference.
+fn agree_on_sixteens(data: &[u8]) {
+    let (sheet, mut read) = (sheet(), Sixteens::new());
+    let mut out =
+        Entries { status: [-1; MANY], mark: [77; MANY], length: [77; MANY], last4: [[77; 4]; MANY] };
+    let keys: [u8; MANY] = std::array::from_fn(|row| (row * 37 % 128) as u8);
+    let firsts = read.read(data).to_vec();
+    read.look_up(&keys[..firsts.len()], &sheet, &mut out);
+    let unread: Vec<usize> = read.unread().collect();
+    assert!(unread.is_sorted() && unread.iter().all(|row| *row < MANY));
+    if !reads_sixteens() {
+        assert_eq!((firsts.len(), unread.len()), (0, MANY));
+        return;
+    }
+    let texts = data.chunks_exact(16).take(MANY);
+    assert!((texts.len()..MANY).all(|row| unread.contains(&row)));
+    for (row, text) in texts.enumerate() {
+        let alone = text.iter().any(|byte| *byte < b'0');
+        assert_eq!(unread.contains(&row), alone, "row {row}");
+        let key = usize::from(keys[row]);
+        let (status, last4) = match reference(text, false) {
+            Told::Number { first, luhn_ok, last4, .. } => {
+                assert!(alone || firsts[row] as usize == first, "row {row}");
+                (if luhn_ok { sheet.right[key] } else { sheet.wrong[key] }, last4)
+            }
+            // Sixteen zeros have the form that says so and how many they are.
+            Told::Refused(form::ZEROS) => {
+                (sheet.others[usize::from(form::ZEROS + 4 - form::MISSING)], [0; 4])
+            }
+            Told::Refused(form) => (sheet.others[usize::from(form - form::MISSING)], [0; 4]),
+        };
+        let told = (out.status[row], out.mark[row], out.length[row], out.last4[row]);
+        let expected =
+            if status == 0 { (0, sheet.mark[key], 16, last4) } else { (i32::from(status), 0, 0, [0; 4]) };
+        assert!(alone || told == expected, "row {row}: {told:?} and {expected:?}");
+    }
+}
+
+#[test]
+fn texts_of_sixteen_bytes_are_read_and_looked_up_many_at_once_wherever_they_stand() {
+    let texts = [
+        &b"4242424242424242"[..],
+        b"4242424242424241",
+        b"424242424242424x",
+        b"0000000000000000",
+        b"371449635398431 ",
+        b"9999999999999999",
+        b"\xff242424242424242",
+        b"4242\x2f24242424242",
+    ];
+    for step in [1, 3, 7] {
+        let data: Vec<u8> = (0..MANY + 9).flat_map(|row| texts[row * step % 8]).copied().collect();
+        for count in (0..=65).chain([127, 128, 191, 200, MANY - 1, MANY, MANY + 9]) {
+            agree_on_sixteens(&data[..16 * count]);
+        }
+        for len in 0..64 {
+            agree_on_sixteens(&data[..16 * 63 + len]);
+        }
+    }
+    for place in 0..16 {
+        let data: Vec<u8> = (0..=255)
+            .flat_map(|byte| {
+                let mut text = *b"4929123456789012";
+                text[place] = byte;
+                text
+            })
+            .collect();
+        agree_on_sixteens(&data);
+    }
+}
+
+#[test]
+fn nothing_is_read_beyond_texts_that_are_read_many_at_once() {
+    let mut edge = Edge::new();
+    for len in (0..=33).chain([255, 256, 257, 1000, 1023, 1024, 1025, 2047, 4000]) {
+        edge.hold(&vec![b'4'; len]).into_iter().for_each(agree_on_sixteens);
     }
 }
 
@@ -313,6 +376,19 @@ fn texts_that_do_not_lie_in_the_data_are_empty() {
 }
 
 proptest! {
+    #[test]
+    fn places_are_those_of_the_highest_bits(bytes in prop::collection::vec(0..=255u8, 0..=MANY)) {
+        let expected: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place] >= 0x80).collect();
+        prop_assert_eq!(Places::new().of(&bytes).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn any_sixteen_bytes_are_told_as_the_reference_tells_them(
+        texts in prop::collection::vec("[0-9]{16}|0{16}|[0-9]{15}[x/ ]|[0-9x-]{16}", 0..MANY + 40),
+    ) {
+        agree_on_sixteens(texts.concat().as_bytes());
+    }
+
     #[test]
     fn any_text_is_read_as_the_reference_reads_it(bytes: Vec<u8>, digits in "[0-9]{0,24}", spaced in "[0-9 -]{0,48}") {
         agree_on(&bytes);
