@@ -84,7 +84,8 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
     Ok(())
 }
 
-/// Judges a column of sixteen bytes many numbers at a time, as far as that is worth it. Gives how far.
+/// Judges a column of sixteen bytes many numbers at a time, and gives how far: to its end, unless most of the texts
+/// have to be read one by one.
 fn check_sixteens(numbers: &Column<'_>, is_far: bool, out: &mut Outputs<'_>) -> usize {
     let Some(data) = numbers.sixteens().filter(|_| simd::reads_sixteens()) else { return 0 };
     let mut many = Sixteens::new();
@@ -118,7 +119,7 @@ fn check_any(numbers: &Column<'_>, rows: Range<usize>, is_far: bool, out: &mut O
     readings.zeroize();
 }
 
-/// From so many numbers on, the statuses are written past the caches: they and the numbers fill most caches anyway.
+/// From so many numbers on, entries are written past the caches: they and the numbers fill most caches anyway.
 const FAR: usize = 1 << 20;
 
 impl<'a> Column<'a> {

@@ -103,7 +103,7 @@ fn judge_behind(reading: Reading) -> Verdict {
     VERDICTS[claim_of(reading)][reading.form()]
 }
 
-/// Judges texts of sixteen bytes, most of which are numbers of sixteen digits, as [`judge`] does.
+/// Judges texts of sixteen bytes, most of which are numbers of sixteen digits, many at once and as [`judge`] does.
 pub(super) struct Sixteens {
     read: simd::Sixteens,
     claims: [u8; MANY],
@@ -147,7 +147,7 @@ impl Zeroize for Sixteens {
     }
 }
 
-/// Judges a number that was read.
+/// Enters the verdict on a number that was read by itself.
 fn tell(reading: Reading, row: usize, entries: &mut Entries) {
     let verdict = judge(reading);
     entries.status[row] = i32::from(verdict.status());
@@ -176,7 +176,8 @@ static FIRST: [u8; STARTS.len()] = {
 /// Stands for no claim: the highest bit alone.
 const MIXED: u8 = 0x80;
 
-/// The claim that all places of a page have, or another with the same verdicts on sixteen digits; [`MIXED`] if there is none.
+/// The claim that all places of a page have, or others with the same verdicts on sixteen digits; [`MIXED`] if there is
+/// none.
 const fn claim_of_page(start: usize) -> u8 {
     let claim = PAGES[start] as usize;
     let mut next = 0;

@@ -239,8 +239,8 @@ fn quarters(data: &[u8], start: usize) -> [__m512i; 4] {
     ]
 }
 
-/// What the digits add to the Luhn sums of their texts, from their values: four bytes for each text, which are 255 where
-/// `most`, the highest of the values, is that of no digit.
+/// What the digits add to the Luhn sums of their texts, from their values: four bytes for each text, which are 255
+/// where `most`, the highest of the values, is that of no digit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
 fn weigh(quarters: [__m512i; 4], most: __m512i) -> __m512i {

@@ -300,6 +300,7 @@ const WIDE: usize = 64;
 /// Texts of sixteen bytes, read as numbers of sixteen digits.
 ///
 /// As of a [`Reading`], whoever keeps this in memory wipes it.
+#[cfg_attr(not(panseal_avx512), allow(dead_code, reason = "nothing is read then"))]
 pub struct Sixteens {
     /// The first four digits as a number. They count only in a number.
     firsts: [u32; MANY],
