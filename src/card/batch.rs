@@ -87,7 +87,9 @@ pub fn check_many(numbers: &Column<'_>, out: &mut Outputs<'_>) -> Result<(), Cod
 /// Judges a column of sixteen bytes many numbers at a time, and gives how far: to its end, unless most of the texts
 /// have to be read one by one.
 fn check_sixteens(numbers: &Column<'_>, is_far: bool, out: &mut Outputs<'_>) -> usize {
-    let Some(data) = numbers.sixteens().filter(|_| simd::reads_sixteens()) else { return 0 };
+    // For a few, the room that many take is made ready in vain.
+    let is_worth_it = |data: &&[u8]| data.len() >= 16 * FEW && simd::reads_sixteens();
+    let Some(data) = numbers.sixteens().filter(is_worth_it) else { return 0 };
     let mut many = Sixteens::new();
     let mut start = 0;
     while start < data.len() / 16 {
@@ -118,6 +120,9 @@ fn check_any(numbers: &Column<'_>, rows: Range<usize>, is_far: bool, out: &mut O
     }
     readings.zeroize();
 }
+
+/// From so many numbers on, many are judged at once.
+const FEW: usize = 16;
 
 /// From so many numbers on, entries are written past the caches: they and the numbers fill most caches anyway.
 const FAR: usize = 1 << 20;
