@@ -1,6 +1,6 @@
 //! Columns of texts by the Arrow PyCapsule interface, without pyarrow.
 //!
-//! This is the one place of the binding with `unsafe` code: the C data interface is structs of pointers. What the
+//! With `items.rs` the only code of the binding that is `unsafe`: the C data interface is structs of pointers. What the
 //! interface says of them is checked as far as it can be: names of capsules, structs that were released, format,
 //! counts, null pointers, alignment, overflow; offsets that descend or lie beyond the data, and views beyond their
 //! buffers, are refused. What cannot be checked is trusted, as the interface demands: that pointers lead to memory

@@ -3,6 +3,7 @@
 use crate::arrow;
 use crate::errors::{behind_border, raise, raise_argument};
 use crate::input::{BytesArg, Copied, READ, SecretArg, TOO_MANY_DIGITS};
+use crate::items::{AHEAD, Items};
 use panseal::card::{self, Column, Outputs};
 use panseal::error::Code;
 use panseal::secret::copy_short;
@@ -31,9 +32,9 @@ pub fn check_many(py: Python<'_>, numbers: &Bound<'_, PyAny>, width: Option<usiz
         if let Some(width) = width {
             read_fixed(numbers, width, &mut verdicts)?;
         } else if let Ok(list) = numbers.cast::<PyList>() {
-            return CheckMany::of_items(py, list.len(), |start, end| list.get_slice(start, end).to_tuple());
+            return CheckMany::of_items(py, &Items::List(list));
         } else if let Ok(tuple) = numbers.cast::<PyTuple>() {
-            return CheckMany::of_items(py, tuple.len(), |start, end| tuple.get_slice(start, end));
+            return CheckMany::of_items(py, &Items::Tuple(tuple));
         } else if !arrow::read(numbers, &mut verdicts)? {
             if SecretArg::extract(numbers.as_borrowed()).is_ok() {
                 return Err(PyTypeError::new_err(ONE_TEXT));
@@ -58,57 +59,24 @@ fn read_fixed(numbers: &Bound<'_, PyAny>, width: usize, verdicts: &mut Verdicts)
     verdicts.judge(py, &Column::Fixed { data: &data, width, count }, count)
 }
 
-/// So many items are held and read at once: strings lie anywhere in memory, and so the processor waits for many of them
-/// at the same time.
-const AHEAD: usize = 256;
-
-/// Reads items, of which `slice` gives those from one place to another, or fewer where there are no more.
-fn read_slices<'py>(
-    py: Python<'py>,
-    rows: usize,
-    slice: impl Fn(usize, usize) -> Bound<'py, PyTuple>,
-    sink: &mut impl Sink,
-) -> PyResult<()> {
-    let mut gathered = Gathered::new(sink);
+/// Reads so many items, or fewer where a list has lost some by then.
+fn read_items(py: Python<'_>, items: &Items<'_, '_>, rows: usize, places: &mut Places<'_>) -> PyResult<()> {
+    let mut gathered = Gathered::new(places);
     let mut start = 0;
-    while start < rows {
-        let items = slice(start, rows.min(start + AHEAD));
-        if items.is_empty() {
-            break;
+    while start < rows.min(items.len()) {
+        let end = rows.min(items.len()).min(start + AHEAD);
+        gathered.flush(py)?;
+        let judged = gathered.sink.judge(end - start, |out| items.check_many(start..end, out));
+        if !judged.map_err(|code| raise(py, &code.into()))? {
+            for place in start..end {
+                if place < items.len() {
+                    gathered.push_item(&items.get(place)?)?;
+                }
+            }
         }
-        start += items.len();
-        read_slice(&items, &mut gathered)?;
+        start = end;
     }
     gathered.flush(py)
-}
-
-/// Texts that nobody can change are read where they lie, if all of the items are such.
-fn read_slice(items: &Bound<'_, PyTuple>, gathered: &mut Gathered<'_, impl Sink>) -> PyResult<()> {
-    let py = items.py();
-    let none = py.None().into_bound(py);
-    let mut held = [none.as_borrowed(); AHEAD];
-    for (place, item) in held.iter_mut().zip(items.iter_borrowed()) {
-        *place = item;
-    }
-    let mut texts = [&[][..]; AHEAD];
-    let count = items.len().min(AHEAD);
-    for (place, item) in texts.iter_mut().zip(&held[..count]) {
-        match text_in_place(item) {
-            Some(text) => *place = text,
-            None => return items.iter().try_for_each(|item| gathered.push_item(&item)),
-        }
-    }
-    gathered.add_in_place(py, &texts[..count])
-}
-
-/// The text of a `str` or `bytes` that is not too long for [`Gathered`] to keep it whole.
-#[inline]
-fn text_in_place<'a>(item: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
-    let text = match item.cast_exact::<PyString>() {
-        Ok(text) => text.to_str().ok()?.as_bytes(),
-        Err(_) => item.cast_exact::<PyBytes>().ok()?.as_bytes(),
-    };
-    (text.len() <= READ).then_some(text)
 }
 
 /// Reads each item before the next one is asked for, which may be the same buffer with another number.
@@ -202,8 +170,13 @@ struct Places<'a> {
     ok: usize,
 }
 
-impl Sink for Places<'_> {
-    fn add(&mut self, py: Python<'_>, column: &Column<'_>, rows: usize) -> PyResult<()> {
+impl Places<'_> {
+    /// Has so many rows judged, and keeps them if they were.
+    fn judge(
+        &mut self,
+        rows: usize,
+        judge: impl FnOnce(&mut Outputs<'_>) -> Result<bool, Code>,
+    ) -> Result<bool, Code> {
         let places = self.done..self.done + rows;
         let quads = 4 * places.start..4 * places.end;
         let mut status = [0; ROWS];
@@ -214,13 +187,22 @@ impl Sink for Places<'_> {
             length: Some(&mut self.length[places]),
             last4: Some(&mut self.last4[quads.clone()]),
         };
-        card::check_many(column, &mut outputs).map_err(|code| raise(py, &code.into()))?;
+        if !judge(&mut outputs)? {
+            return Ok(false);
+        }
         for (bytes, status) in self.status[quads].chunks_exact_mut(4).zip(&*status) {
             bytes.copy_from_slice(&status.to_ne_bytes());
         }
         self.ok += status.iter().filter(|status| **status == 0).count();
         self.done += rows;
-        Ok(())
+        Ok(true)
+    }
+}
+
+impl Sink for Places<'_> {
+    fn add(&mut self, py: Python<'_>, column: &Column<'_>, rows: usize) -> PyResult<()> {
+        let judged = self.judge(rows, |out| card::check_many(column, out).map(|()| true));
+        judged.map(drop).map_err(|code| raise(py, &code.into()))
     }
 }
 
@@ -265,12 +247,6 @@ impl<'a, S: Sink> Gathered<'a, S> {
         self.used += len;
         self.offsets.push(self.used as i32);
         Ok(())
-    }
-
-    /// Adds texts that are judged where they lie.
-    fn add_in_place(&mut self, py: Python<'_>, texts: &[&[u8]]) -> PyResult<()> {
-        self.flush(py)?;
-        self.sink.add(py, &Column::Texts(texts), texts.len())
     }
 
     /// Judges what was gathered.
@@ -326,11 +302,8 @@ pub struct CheckMany {
 impl CheckMany {
     /// Judges so many items. Where a list lost some of them meanwhile, which only its own items can do, there are as many
     /// rows as were read.
-    fn of_items<'py>(
-        py: Python<'py>,
-        rows: usize,
-        slice: impl Fn(usize, usize) -> Bound<'py, PyTuple>,
-    ) -> PyResult<CheckMany> {
+    fn of_items<'py>(py: Python<'py>, items: &Items<'_, 'py>) -> PyResult<CheckMany> {
+        let rows = items.len();
         let (mut network, mut length, mut last4) = (None, None, None);
         let (mut done, mut ok) = (0, 0);
         let status = PyBytes::new_with(py, 4 * rows, |status| {
@@ -338,7 +311,7 @@ impl CheckMany {
                 let made = PyBytes::new_with(py, rows, |length| {
                     let made = PyBytes::new_with(py, 4 * rows, |last4| {
                         let mut places = Places { status, network, length, last4, done: 0, ok: 0 };
-                        read_slices(py, rows, &slice, &mut places)?;
+                        read_items(py, items, rows, &mut places)?;
                         (done, ok) = (places.done, places.ok);
                         Ok(())
                     })?;

@@ -17,6 +17,7 @@ mod expiry;
 mod holder;
 mod input;
 mod instrument;
+mod items;
 mod network;
 mod reader;
 mod root;
