@@ -151,6 +151,7 @@ pub fn tokenize_batch(vault: &Vault, many: &[(&Card, TokenizeOptions)]) {
 fn look_ups(pair: &Pair, numbers: &mut Numbers) {
     const STORED: usize = 20_000;
     const COUNT: usize = 2000;
+    const READERS: usize = 4;
     let numbers = numbers.take(STORED);
     let tokens = store(&pair.vault, &numbers);
     let reader = connect(&pair.path);
@@ -168,6 +169,13 @@ fn look_ups(pair: &Pair, numbers: &mut Numbers) {
         timed(|| some(round).for_each(look_up)).each(COUNT)
     };
     Line::new("SQLite: lookup / raw select", "<= 1.5").run(60, ours, theirs);
+    let vault = &pair.vault;
+    let from_threads = |round| {
+        let read = || some(round).for_each(|at| drop(black_box(vault.lookup(tokens[at].as_bytes()))));
+        let all = || thread::scope(|scope| (0..READERS).for_each(|_| drop(scope.spawn(read))));
+        timed(all).each(READERS * COUNT)
+    };
+    Line::new(format!("SQLite: lookup from {READERS} threads / from one"), "").run(60, from_threads, ours);
 }
 
 /// Stores cards in batches, and gives their tokens.

@@ -16,7 +16,6 @@ pub fn connect(path: &Path) -> Connection {
         ("secure_delete", "on"),
         ("temp_store", "memory"),
         ("trusted_schema", "off"),
-        ("cell_size_check", "on"),
     ];
     for (name, value) in settings {
         connection.pragma_update(None, name, value).expect("a setting");
@@ -24,10 +23,12 @@ pub fn connect(path: &Path) -> Connection {
     connection
 }
 
-/// [`connect`], to write: with the larger cache that the vault writes with.
+/// [`connect`], to write: with the larger cache and the check of pages that the vault writes with.
 pub fn connect_to_write(path: &Path) -> Connection {
     let connection = connect(path);
-    connection.pragma_update(None, "cache_size", "-65536").expect("a setting");
+    for (name, value) in [("cache_size", "-65536"), ("cell_size_check", "on")] {
+        connection.pragma_update(None, name, value).expect("a setting");
+    }
     connection
 }
 
@@ -87,6 +88,9 @@ pub const SELECT: &str = "
     select i.token, i.card, i.customer, i.expiry, i.active, i.created_at, i.keep_until, i.sealed,
            c.id, c.network, c.iin, c.last4, c.pan
     from instrument i left join card c on c.id = i.card where i.merchant = ?1 and i.token = ?2";
+
+/// One step of [`SELECT`]: a token is looked for in its index, and nothing else is read.
+pub const IN_INDEX: &str = "select token from instrument where merchant = ?1 and token = ?2";
 
 /// All columns of a row of [`SELECT`], as values that one can keep.
 pub fn columns(row: &Row<'_>) -> rusqlite::Result<impl Sized + use<>> {

@@ -1,10 +1,14 @@
 //! A vault that grows: what memory it takes while it does, and what its verbs cost then beside what they cost at the
-//! size of fifty thousand.
+//! size of fifty thousand. Beside a look-up stands what SQLite alone takes for its select in the same two files, and for
+//! one step of it; beside a batch, what it takes for the rows of one.
 
 use super::cards::{checked, number};
 use super::measure::{Each, Line, timed};
 use super::on_sqlite::{store, tokenize_batch, tokenize_each};
+use super::raw_sqlite::{IN_INDEX, Inserts, SELECT, columns, connect, connect_to_write};
+use super::row::{MERCHANT, RawRow};
 use panseal::vault::{Reuse, TokenizeOptions, Vault};
+use rusqlite::{Connection, params};
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -18,6 +22,8 @@ const BATCH: usize = 1000;
 /// A filled vault, and some of what is in it.
 struct Filled {
     vault: Vault,
+    reader: Connection,
+    writer: Connection,
     size: u64,
     numbers: Vec<Vec<u8>>,
     tokens: Vec<String>,
@@ -25,10 +31,11 @@ struct Filled {
 
 impl Filled {
     fn new(folder: &Path, size: u64) -> Filled {
-        let url = format!("sqlite:{}", folder.join(format!("{size}.db")).display());
-        let vault = super::open(folder, &url);
+        let path = folder.join(format!("{size}.db"));
+        let vault = super::open(folder, &format!("sqlite:{}", path.display()));
         let every = (size / SAMPLE as u64).max(1);
-        let mut filled = Filled { vault, size, numbers: Vec::new(), tokens: Vec::new() };
+        let (reader, writer) = (connect(&path), connect_to_write(&path));
+        let mut filled = Filled { vault, reader, writer, size, numbers: Vec::new(), tokens: Vec::new() };
         if filled.holds(size - 1) {
             filled.take_stock(every);
             return filled;
@@ -87,14 +94,18 @@ pub fn run(folder: &Path, size: u64) {
     super::measure::heading();
     let large_of = |what: &str| format!("{what}, {size} rows / {SMALL} rows");
     let mut both = |what: &str, rounds, one: &dyn Fn(&mut Filled, usize) -> Each| {
-        let line = Line::new(large_of(what), "<= 1.5");
+        let goal = if what.contains("alone") { "" } else { "<= 1.5" };
+        let line = Line::new(large_of(what), goal);
         line.run(rounds, |round| one(&mut large, round), |round| one(&mut small, round));
     };
     both("lookup", 60, &look_up);
+    both("the select of lookup in SQLite alone", 60, &select);
+    both("a token in its index in SQLite alone", 60, &in_index);
     both("find", 60, &find);
     both("tokenize of a known card, reused", 40, &reuse);
     both("tokenize of a new card", 80, &insert);
     both("tokenize_many of 1000", 16, &insert_many);
+    both("the rows of 1000 in SQLite alone", 16, &insert_rows);
     println!("{:>9} KiB resident", resident());
 }
 
@@ -106,6 +117,24 @@ fn some(filled: &Filled, round: usize, count: usize) -> impl Iterator<Item = usi
 fn look_up(filled: &mut Filled, round: usize) -> Each {
     let look_up = |at: usize| {
         black_box(filled.vault.lookup(filled.tokens[at].as_bytes()).expect("an instrument"));
+    };
+    timed(|| some(filled, round, 1000).for_each(look_up)).each(1000)
+}
+
+fn select(filled: &mut Filled, round: usize) -> Each {
+    let mut select = filled.reader.prepare_cached(SELECT).expect("a statement");
+    let look_up = |at: usize| {
+        let row = select.query_row(params![MERCHANT, filled.tokens[at]], |row| columns(row));
+        black_box(row.expect("a row"));
+    };
+    timed(|| some(filled, round, 1000).for_each(look_up)).each(1000)
+}
+
+fn in_index(filled: &mut Filled, round: usize) -> Each {
+    let mut select = filled.reader.prepare_cached(IN_INDEX).expect("a statement");
+    let look_up = |at: usize| {
+        let found = select.query_row(params![MERCHANT, filled.tokens[at]], |row| row.get::<_, String>(0));
+        black_box(found.expect("a row"));
     };
     timed(|| some(filled, round, 1000).for_each(look_up)).each(1000)
 }
@@ -140,6 +169,12 @@ fn insert_many(filled: &mut Filled, _: usize) -> Each {
     let cards = checked(&numbers);
     let many: Vec<_> = cards.iter().map(|card| (card, TokenizeOptions::default())).collect();
     timed(|| tokenize_batch(&filled.vault, &many)).each(BATCH)
+}
+
+fn insert_rows(filled: &mut Filled, _: usize) -> Each {
+    let rows = RawRow::some(BATCH);
+    let mut inserts = Inserts::new(&filled.writer);
+    timed(|| inserts.write(&rows)).each(BATCH)
 }
 
 /// The resident memory of this process, in KiB.
