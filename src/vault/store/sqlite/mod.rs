@@ -65,19 +65,32 @@ impl SqliteStore {
         work(&opened.connection)
     }
 
-    /// One transaction for all jobs, with a savepoint each. An outcome a job.
+    /// One transaction for all jobs. An outcome a job.
     fn run(&self, jobs: &[&dyn Job]) -> Vec<Result<()>> {
+        let mut one_failed = false;
+        let written = self.with_writer(|connection| {
+            transact(connection, || {
+                let rows = SqliteRows(connection);
+                let done = jobs.iter().try_for_each(|job| guarded(|| job.run(&rows)));
+                one_failed = done.is_err();
+                done
+            })
+        });
+        match written {
+            Ok(()) => vec![Ok(()); jobs.len()],
+            // What one has done is not to be taken back for another's sake.
+            Err(_) if one_failed && jobs.len() > 1 => self.run_apart(jobs),
+            Err(error) => vec![Err(error); jobs.len()],
+        }
+    }
+
+    /// [`SqliteStore::run`] with a savepoint each, which keeps copies of pages.
+    fn run_apart(&self, jobs: &[&dyn Job]) -> Vec<Result<()>> {
         let mut outcomes = Vec::with_capacity(jobs.len());
         let written = self.with_writer(|connection| {
             transact(connection, || {
                 let rows = SqliteRows(connection);
                 outcomes.clear();
-                if let [job] = jobs {
-                    // Nobody else's effects are at stake.
-                    guarded(|| job.run(&rows))?;
-                    outcomes.push(Ok(()));
-                    return Ok(());
-                }
                 for job in jobs {
                     outcomes.push(savepoint(connection, || guarded(|| job.run(&rows)))?);
                 }
@@ -191,5 +204,55 @@ fn failed(error: rusqlite::Error) -> Error {
         }
         // A column of another type, a null: somebody else wrote to the file.
         _ => Code::Tampered.into(),
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::super::{Fence, Rows};
+    use super::*;
+
+    /// Raises the fence so many times, and comes to an end of its own.
+    struct Raise(i64, fn() -> Result<()>);
+
+    impl Job for Raise {
+        fn run(&self, rows: &dyn Rows) -> Result<()> {
+            (0..self.0).try_for_each(|_| rows.raise_fence())?;
+            (self.1)()
+        }
+    }
+
+    /// What becomes of jobs that are written together, and how far they have raised the fence.
+    fn run(jobs: &[Raise]) -> (Vec<Result<()>>, i64) {
+        let folder = tempfile::tempdir().unwrap();
+        let fence = Fence { vault: [7; 16], version: 0 };
+        let store = SqliteStore::open(
+            &folder.path().join("cards.db"),
+            Duration::from_secs(5),
+            Some(&mut |rows| rows.insert_fence(&fence)),
+        );
+        let store = store.unwrap();
+        let jobs: Vec<&dyn Job> = jobs.iter().map(|job| job as &dyn Job).collect();
+        let outcomes = store.run(&jobs);
+        let mut raised = 0;
+        let read = &mut |rows: &dyn Rows| {
+            raised = rows.fence()?.version;
+            Ok(())
+        };
+        store.read(read).unwrap();
+        (outcomes, raised)
+    }
+
+    #[test]
+    fn a_job_that_fails_or_panics_leaves_no_effect_and_takes_none_of_its_neighbours() {
+        let fail = || Err(Code::Exhausted.into());
+        let panic = || -> Result<()> { panic!("a job") };
+        for (end, code) in [(fail as fn() -> Result<()>, Code::Exhausted), (panic, Code::Internal)] {
+            let (outcomes, raised) = run(&[Raise(1, || Ok(())), Raise(10, end), Raise(100, || Ok(()))]);
+            assert_eq!(outcomes, [Ok(()), Err(code.into()), Ok(())]);
+            assert_eq!(raised, 101);
+            assert_eq!(run(&[Raise(10, end)]), (vec![Err(code.into())], 0));
+        }
+        assert_eq!(run(&[Raise(1, || Ok(())), Raise(10, || Ok(()))]), (vec![Ok(()), Ok(())], 11));
     }
 }
