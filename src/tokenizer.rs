@@ -141,10 +141,13 @@ impl Tokenizer {
     /// `ff1` refuses a number with too few hidden digits (`Domain`), without a valid check digit (`Luhn`), of a network
     /// that asks for none (`Network`), or of a length that its network does not use (`Length`).
     pub fn tokenize(&self, pan: &Pan) -> Result<Token> {
-        Token::made(|token| {
-            self.look_now_and_then();
-            self.run(|loaded| self.token(loaded, loaded.active(), pan, token))
-        })
+        Token::made(|token| self.tokenize_in(pan, token))
+    }
+
+    /// [`Tokenizer::tokenize`] into a blank token: a border copies it from there, and one copy less is to be made.
+    pub(crate) fn tokenize_in(&self, pan: &Pan, token: &mut Token) -> Result<()> {
+        self.look_now_and_then();
+        self.run(|loaded| self.token(loaded, loaded.active(), pan, token))
     }
 
     /// The number of a token.
@@ -153,16 +156,19 @@ impl Tokenizer {
     /// number is not as expected; `Epoch` where an `ff1` token's epoch is destroyed; `Irreversible` for `mac`, and on
     /// a handle that never detokenizes.
     pub fn detokenize(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
-        self.refuse_reveal()?;
-        self.number_of(token, expect)
+        Pan::made(|pan| self.detokenize_in(token, expect, pan))
     }
 
-    fn number_of(&self, token: &[u8], expect: &Expect) -> Result<Pan> {
-        Pan::made(|pan| {
-            self.look_now_and_then();
-            self.run(|loaded| self.number(loaded, token, pan))?;
-            Ok(expect.check(pan)?)
-        })
+    /// [`Tokenizer::detokenize`] into a blank number, as [`Tokenizer::tokenize_in`].
+    pub(crate) fn detokenize_in(&self, token: &[u8], expect: &Expect, pan: &mut Pan) -> Result<()> {
+        self.refuse_reveal()?;
+        self.number_of(token, expect, pan)
+    }
+
+    fn number_of(&self, token: &[u8], expect: &Expect, pan: &mut Pan) -> Result<()> {
+        self.look_now_and_then();
+        self.run(|loaded| self.number(loaded, token, pan))?;
+        Ok(expect.check(pan)?)
     }
 
     /// The tokens of many numbers: `each` gets the place of a number and what became of it, in their order.
@@ -243,7 +249,7 @@ impl Tokenizer {
     /// A token's successor under the active epoch; itself, where that is its own. Replace it before its epoch is
     /// destroyed.
     pub fn retokenize(&self, token: &[u8], expect: &Expect) -> Result<Token> {
-        self.tokenize(&self.number_of(token, expect)?)
+        self.tokenize(&Pan::made(|pan| self.number_of(token, expect, pan))?)
     }
 
     /// How tokens are made.

@@ -10,7 +10,7 @@ use super::vault::{refuse_null, scheme, token_bytes};
 use crate::card::{Column, Network, Pan, Separators};
 use crate::error::{Code, Result};
 use crate::keys::{CHECK_LEN, KeyInfo, KeyState};
-use crate::scheme::classify;
+use crate::scheme::{Token, classify};
 use crate::tokenizer::{Expect, Tokenizer, TokenizerOptions};
 use std::ffi::{c_char, c_void};
 use std::path::Path;
@@ -157,8 +157,10 @@ pub unsafe extern "C" fn panseal_tokenizer_tokenize(
         with_tokenizer(tokenizer, |tokenizer| {
             let number = unsafe { pass::bytes(number, number_len) }?;
             let out = unsafe { TextOut::new(token, cap, len) }?;
-            let pan = Pan::parse(number, Separators::Dropped)?;
-            out.write(tokenizer.tokenize(&pan)?.as_bytes())
+            let (mut pan, mut made) = (Pan::blank(), Token::blank());
+            pan.parse_in(number, Separators::Dropped)?;
+            tokenizer.tokenize_in(&pan, &mut made)?;
+            out.write(made.as_bytes())
         })
     };
     unsafe { pass::call_shallow(err, work) }
@@ -185,7 +187,9 @@ pub unsafe extern "C" fn panseal_tokenizer_detokenize(
             let token = unsafe { token_bytes(token, token_len) }?;
             let expect = unsafe { expectation(expect) }?;
             let out = unsafe { TextOut::new(number, cap, len) }?;
-            out.write(tokenizer.detokenize(token, &expect)?.digits())
+            let mut pan = Pan::blank();
+            tokenizer.detokenize_in(token, &expect, &mut pan)?;
+            out.write(pan.digits())
         })
     };
     unsafe { pass::call_shallow(err, work) }

@@ -72,7 +72,7 @@ impl Pan {
     }
 
     /// A place for a number to be read into.
-    pub(super) const fn blank() -> Pan {
+    pub(crate) const fn blank() -> Pan {
         Pan(SecretText::new())
     }
 

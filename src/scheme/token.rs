@@ -28,13 +28,18 @@ impl Token {
     /// A token that `fill` writes into a blank one in its place: to move one takes longer than to make it.
     #[inline]
     pub(crate) fn made<E>(fill: impl FnOnce(&mut Token) -> Result<(), E>) -> Result<Token, E> {
-        let mut outcome = Ok(Token { len: 0, bytes: [0; TOKEN_MAX] });
+        let mut outcome = Ok(Token::blank());
         if let Ok(token) = &mut outcome {
             if let Err(error) = fill(token) {
                 outcome = Err(error);
             }
         }
         outcome
+    }
+
+    /// A place for a token to be made in.
+    pub(crate) const fn blank() -> Token {
+        Token { len: 0, bytes: [0; TOKEN_MAX] }
     }
 
     /// Room for the `len` visible characters of a blank token; zeros stay behind them.
