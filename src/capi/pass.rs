@@ -172,8 +172,7 @@ impl TextOut {
     }
 }
 
-/// Copies a text; one as long as card numbers are in two pieces of a fixed size, which may overlap. A call of memmove
-/// would take longer.
+/// `copy_short` to memory of the caller's, in which the text itself may lie: both pieces are read before one is written.
 ///
 /// # Safety
 /// As many writable bytes at `out`.

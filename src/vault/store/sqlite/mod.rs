@@ -117,7 +117,7 @@ impl Store for SqliteStore {
         let idle = lock(&self.readers).pop();
         let mut opened = match idle {
             Some(opened) => opened,
-            None => Opened::at(&self.path, self.busy_timeout, None)?,
+            None => Opened::to_read(&self.path, self.busy_timeout)?,
         };
         opened.was_there_lately(&self.path)?;
         let outcome = work(&SqliteRows(&opened.connection));

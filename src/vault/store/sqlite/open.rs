@@ -49,14 +49,17 @@ impl Opened {
 
     /// [`Opened::at`], to write. What a batch of a thousand changes among millions of rows is all over two indexes: there
     /// is room for that and, beside it, for their inner pages, or each batch would read them again.
-    ///
-    /// A page that comes from the file is looked through before it is used, so that damage is found before it spreads.
-    /// What only reads spreads none, and would spend a third of a look-up among millions of rows on that.
     pub fn to_write(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
         let opened = Opened::at(path, busy_timeout, create)?;
-        let set = |name, value: &str| opened.connection.pragma_update(None, name, value).map_err(failed);
-        set("cache_size", "-65536")?;
-        set("cell_size_check", "on")?;
+        opened.connection.pragma_update(None, "cache_size", "-65536").map_err(failed)?;
+        Ok(opened)
+    }
+
+    /// [`Opened::at`], to read. Pages are looked through when they come from the file, so that damage is found before it
+    /// spreads; what only reads spreads none, and would spend a third of a look-up among millions of rows on that.
+    pub fn to_read(path: &Path, busy_timeout: Duration) -> Result<Opened> {
+        let opened = Opened::at(path, busy_timeout, None)?;
+        opened.connection.pragma_update(None, "cell_size_check", "off").map_err(failed)?;
         Ok(opened)
     }
 
@@ -100,7 +103,8 @@ fn set_up(connection: &Connection, busy_timeout: Duration) -> Result<()> {
     set("cache_size", "-16384")?;
     set("secure_delete", "on")?;
     set("temp_store", "memory")?;
-    set("trusted_schema", "off")
+    set("trusted_schema", "off")?;
+    set("cell_size_check", "on")
 }
 
 /// Looks at the file's header before SQLite does: even a read of somebody else's database can roll back its journal.
