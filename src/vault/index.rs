@@ -1,0 +1,67 @@
+//! Fingerprints under a new index key for the cards that are there, a page at a time, and those of old keys removed.
+
+use super::Vault;
+use super::life::BATCH;
+use super::seal::Sealer;
+use super::store::{CardRow, Id, Print};
+use crate::error::{Code, Result};
+use crate::keys::{KeyKind, Keyring};
+use std::sync::Arc;
+
+impl Vault {
+    /// Gives the cards of a page a fingerprint under the newest index key; gives how many there were and the last one.
+    pub(super) fn index_page(&self, after: &Id) -> Result<(u64, Option<Id>)> {
+        self.work(|keyring, _| {
+            let newest = keyring.index_generations().next().ok_or(Code::Internal)?;
+            let mut cards = Vec::new();
+            self.shared.store.read(&mut |rows| {
+                cards = rows.all_cards(after, BATCH)?;
+                Ok(())
+            })?;
+            let print = |(merchant, card): &(String, CardRow)| {
+                let pan = Sealer::new(keyring, merchant).open_card(card)?;
+                let print = keyring.fingerprint_under(newest, merchant, &pan)?;
+                Ok(Print { generation: newest, print })
+            };
+            let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
+            if !cards.is_empty() {
+                let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
+                self.write_again(&mut |rows| {
+                    super::check_fence(rows, keyring)?;
+                    // One that is gone by now must not get a fingerprint that leads nowhere.
+                    let there = rows.lock_cards(&ids)?;
+                    for ((there, (merchant, card)), print) in there.iter().zip(&cards).zip(&prints) {
+                        if *there {
+                            rows.add_print(merchant, print, &card.id)?;
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
+            Ok((cards.len() as u64, last))
+        })
+    }
+
+    /// Removes the fingerprints of index keys that are gone.
+    pub(super) fn drop_old_prints(&self) -> Result<()> {
+        let keyring: Arc<Keyring> = self.shared.keyring.load_full();
+        let gone = keyring.infos().filter(|key| key.kind == KeyKind::Index && !key.is_live());
+        for key in gone {
+            loop {
+                let removed = self.work(|_, _| {
+                    let mut removed = 0;
+                    self.write_again(&mut |rows| {
+                        removed = rows.delete_prints(key.id, BATCH)?;
+                        Ok(())
+                    })?;
+                    Ok(removed)
+                })?;
+                if removed < BATCH {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
