@@ -4,15 +4,25 @@ use super::Vault;
 use super::life::BATCH;
 use super::seal::Sealer;
 use super::store::{CardRow, Id, Print};
-use crate::error::{Code, Result};
+use crate::error::Result;
 use crate::keys::{KeyKind, Keyring};
 use std::sync::Arc;
 
+/// What became of a page of cards.
+pub(super) struct IndexPage {
+    /// How many there were.
+    pub seen: u64,
+    /// Behind which the next page begins.
+    pub last: Option<Id>,
+}
+
 impl Vault {
-    /// Gives the cards of a page a fingerprint under the newest index key; gives how many there were and the last one.
-    pub(super) fn index_page(&self, after: &Id) -> Result<(u64, Option<Id>)> {
+    /// Gives the cards of a page a fingerprint under an index key; `None` where that is no longer the newest.
+    pub(super) fn index_page(&self, generation: u32, after: &Id) -> Result<Option<IndexPage>> {
         self.work(|keyring, _| {
-            let newest = keyring.index_generations().next().ok_or(Code::Internal)?;
+            if keyring.index_generations().next() != Some(generation) {
+                return Ok(None);
+            }
             let mut cards = Vec::new();
             self.shared.store.read(&mut |rows| {
                 cards = rows.all_cards(after, BATCH)?;
@@ -20,8 +30,8 @@ impl Vault {
             })?;
             let print = |(merchant, card): &(String, CardRow)| {
                 let pan = Sealer::new(keyring, merchant).open_card(card)?;
-                let print = keyring.fingerprint_under(newest, merchant, &pan)?;
-                Ok(Print { generation: newest, print })
+                let print = keyring.fingerprint_under(generation, merchant, &pan)?;
+                Ok(Print { generation, print })
             };
             let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
             if !cards.is_empty() {
@@ -39,7 +49,7 @@ impl Vault {
                 })?;
             }
             let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
-            Ok((cards.len() as u64, last))
+            Ok(Some(IndexPage { seen: cards.len() as u64, last }))
         })
     }
 
