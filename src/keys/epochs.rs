@@ -60,8 +60,8 @@ pub fn rewrap(entries: &mut [WrappedKey], from: &RootKey, to: &RootKey, keyring:
 
 /// Unwraps all keys, to know that this root key does; `RootKey`, `Tampered`, `Callback`.
 pub fn check_all(entries: &[WrappedKey], root: &RootKey, keyring: &[u8]) -> Result<()> {
-    let live = entries.iter().filter(|entry| entry.info.is_live());
-    live.map(|entry| entry.unwrap(root, keyring).map(drop)).collect()
+    let mut live = entries.iter().filter(|entry| entry.info.is_live());
+    live.try_for_each(|entry| entry.unwrap(root, keyring).map(drop))
 }
 
 /// Adds a new active index key; the one before stays in force beside it until it is dropped. Its generation is given

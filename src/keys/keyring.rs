@@ -207,8 +207,8 @@ impl Keyring {
     }
 
     fn unwrap_where(&self, root: &RootKey, wanted: impl Fn(&Key) -> bool) -> Result<()> {
-        let missing = self.keys.iter().filter(|key| wanted(key) && key.key.get().is_none());
-        missing.map(|key| key.unwrap(root, &self.id)).collect()
+        let mut missing = self.keys.iter().filter(|key| wanted(key) && key.key.get().is_none());
+        missing.try_for_each(|key| key.unwrap(root, &self.id))
     }
 
     fn verify_table(&self, table: &KeyTable) -> Result<()> {

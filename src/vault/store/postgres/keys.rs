@@ -113,10 +113,10 @@ impl KeyRows for PostgresRows<'_> {
     fn put_key_table(&self, before: &KeyTable, after: &KeyTable) -> Result<()> {
         let sql = "update fence set settings = $2, mac = $3 where id = 1 and version = $1";
         self.change(sql, &[&after.version, &after.settings.bits(), &&after.mac[..]]).and_then(one)?;
-        let changed = after.entries.iter().filter(|entry| !before.entries.contains(entry));
-        changed.map(|entry| self.put_entry(entry)).collect::<Result<()>>()?;
-        let fresh = after.revoked.iter().filter(|revoked| !before.revoked.contains(revoked));
-        fresh.map(|revoked| self.put_revoked(revoked)).collect()
+        let mut changed = after.entries.iter().filter(|entry| !before.entries.contains(entry));
+        changed.try_for_each(|entry| self.put_entry(entry))?;
+        let mut fresh = after.revoked.iter().filter(|revoked| !before.revoked.contains(revoked));
+        fresh.try_for_each(|revoked| self.put_revoked(revoked))
     }
 }
 

@@ -118,10 +118,10 @@ impl KeyRows for SqliteRows<'_> {
             params![after.version, after.settings.bits(), after.mac],
         )
         .and_then(one)?;
-        let changed = after.entries.iter().filter(|entry| !before.entries.contains(entry));
-        changed.map(|entry| self.put_entry(entry)).collect::<Result<()>>()?;
-        let fresh = after.revoked.iter().filter(|revoked| !before.revoked.contains(revoked));
-        fresh.map(|revoked| self.put_revoked(revoked)).collect()
+        let mut changed = after.entries.iter().filter(|entry| !before.entries.contains(entry));
+        changed.try_for_each(|entry| self.put_entry(entry))?;
+        let mut fresh = after.revoked.iter().filter(|revoked| !before.revoked.contains(revoked));
+        fresh.try_for_each(|revoked| self.put_revoked(revoked))
     }
 }
 
