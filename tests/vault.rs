@@ -147,12 +147,13 @@ fn no_number_leaves_without_a_reason_or_by_a_handle_that_never_reveals() {
     assert_eq!(reveal("", 19), Code::Argument);
     assert_eq!(reveal(&"x".repeat(257), 19), Code::Argument);
     assert_eq!(reveal("two\nlines", 19), Code::Argument);
-    assert_eq!(reveal("test", 15), Code::Buffer);
     let till = place.open_with(|options| OpenOptions { no_reveal: true, ..options }).unwrap();
     assert_eq!(code(digits(&till, &token)), Code::Irreversible);
     assert_eq!(code(digits(&till.merchant("m2").unwrap(), &token)), Code::Irreversible);
     assert!(till.lookup(token.as_bytes()).is_ok());
     assert_eq!(place.count("audit"), lines, "nothing was given out, nothing is on record");
+    assert_eq!(reveal("test", 15), Code::Buffer);
+    assert_eq!(place.count("audit"), lines + 1, "how long a number is, is something of it");
 }
 
 #[test]

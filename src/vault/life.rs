@@ -10,7 +10,7 @@ use super::seal::{Sealer, epoch_of};
 use super::store::{CardRow, CredentialRow, CustomerRow, Fence, Id, InstrumentRow, Print, Rows, Tally};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, KeyState, Keyring, Root, WrappedKey, epochs};
-use crate::secret::Random;
+use crate::secret::{Random, stack};
 use std::sync::{Arc, PoisonError};
 
 /// How many rows are read, and written in one transaction, at a time.
@@ -211,7 +211,7 @@ impl Vault {
             })?;
             page.seen = found.len() as u64;
             page.last = found.last().filter(|_| found.len() == BATCH);
-            let resealed = found.reseal(keyring)?;
+            let resealed = stack::wipe_after::<{ stack::CIPHER }, _>(|| found.reseal(keyring))?;
             if !resealed.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
@@ -240,7 +240,9 @@ impl Vault {
                 let print = keyring.fingerprint_under(newest, merchant, &pan)?;
                 Ok(Print { generation: newest, print })
             };
-            let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
+            let prints = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+                cards.iter().map(print).collect::<Result<Vec<Print>>>()
+            })?;
             if !cards.is_empty() {
                 let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
                 self.write_again(&mut |rows| {
@@ -374,7 +376,7 @@ impl Sealed {
                 let sealer = Sealer::new(keyring, &merchant);
                 let contents = sealer.open_instrument(&row)?;
                 let was = std::mem::take(&mut row.sealed);
-                sealer.seal_instrument(epoch, &mut row, &contents, &mut random)?;
+                sealer.seal_instrument(epoch, &mut row, contents.shown(), &mut random)?;
                 resealed.push(Resealed::Instrument(merchant, row, was));
             }
         }
