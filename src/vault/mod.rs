@@ -44,7 +44,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
-use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id};
+use store::{
+    AuditRow, CredentialRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id,
+};
 
 /// The longest merchant, customer, actor or idempotency key, in bytes of UTF-8.
 pub const ID_MAX: usize = MERCHANT_MAX;
@@ -119,6 +121,8 @@ struct Shared {
     keyring: ArcSwap<Keyring>,
     loading: Mutex<()>,
     guard: ArcSwapOption<Arc<dyn Guard>>,
+    /// What is opened in the place of a credential that is not there.
+    stand_in: ArcSwapOption<CredentialRow>,
     busy_timeout: Duration,
     min_generation: i64,
 }
@@ -158,6 +162,7 @@ impl Vault {
                 keyring: ArcSwap::from_pointee(keyring),
                 loading: Mutex::new(()),
                 guard: ArcSwapOption::empty(),
+                stand_in: ArcSwapOption::empty(),
                 busy_timeout: options.busy_timeout,
                 min_generation: options.min_generation,
             }),

@@ -80,7 +80,7 @@ impl Vault {
     /// before 1970, a `customer_limit` without such a customer, or a name longer than 111 bytes; `Card` for metadata
     /// that is refused, and a customer or idempotency key that holds a card number; `Domain` and `Network` where a
     /// surrogate cannot be made of the number, `Exhausted` where all are issued; `Conflict` where the idempotency key
-    /// was used with another card; `Limit` where the customer has too many tokens; `Store`, `Busy`.
+    /// was used with another card or customer; `Limit` where the customer has too many tokens; `Store`, `Busy`.
     pub fn tokenize(&self, card: &Card, options: &TokenizeOptions) -> Result<Instrument> {
         let mut outcomes = self.tokenize_many(&[(card, *options)])?;
         outcomes.pop().unwrap_or_else(|| Err(Code::Internal.into()))
@@ -369,10 +369,14 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// `Conflict` where it is another card's, `Token` where it was deleted since.
+    /// `Conflict` where it is another card's or customer's, `Token` where it was deleted since.
     fn first_result(&self, draft: &Draft, token: &Token) -> Result<(InstrumentRow, CardRow)> {
         let (instrument, card) = self.rows.instrument(&self.job.merchant, token)?.ok_or(Code::Token)?;
-        if self.is_card_of(draft, &card)? { Ok((instrument, card)) } else { Err(Code::Conflict.into()) }
+        // Who names no customer, or takes any customer's, may have got one that belongs to somebody.
+        let any_customer = draft.customer().is_empty() || draft.reuse == Reuse::Merchant;
+        let fits =
+            (any_customer || instrument.customer == draft.customer()) && self.is_card_of(draft, &card)?;
+        if fits { Ok((instrument, card)) } else { Err(Code::Conflict.into()) }
     }
 
     /// Whether a stored card has the draft's number: it is opened, and has its fingerprint.
