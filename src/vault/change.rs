@@ -114,7 +114,11 @@ impl Vault {
             self.write(keyring, &line, &mut |rows| {
                 let (row, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
                 if !row.active {
-                    return Err(Code::Inactive.into());
+                    // Only where that was not edited in.
+                    return Err(sealer
+                        .verify_instrument(&row)
+                        .err()
+                        .unwrap_or_else(|| Code::Inactive.into()));
                 }
                 // What would have the verb run again is found out before there is a line.
                 sealer.check_keys(&row.sealed)?;
