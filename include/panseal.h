@@ -274,7 +274,7 @@ typedef struct panseal_span {
 /* A sealed field does not open: the vault was changed from outside. */
 #define PANSEAL_E_TAMPERED 304
 
-/* The idempotency key was used with another card. */
+/* The idempotency key was used with another card or customer. */
 #define PANSEAL_E_CONFLICT 305
 
 /* The process was forked and the root key cannot be had again. */
@@ -1325,8 +1325,8 @@ panseal_status panseal_vault_lookup(panseal_vault *vault,
 /* The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use.
  *
  * `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
- * before the number is given out; PANSEAL_E_CARD where it holds a card number. PANSEAL_E_IRREVERSIBLE on a handle
- * opened with PANSEAL_OPEN_NO_REVEAL. */
+ * before the number is given out, and stays there where the number is longer than cap; PANSEAL_E_CARD where it holds a
+ * card number. PANSEAL_E_IRREVERSIBLE on a handle opened with PANSEAL_OPEN_NO_REVEAL. */
 PANSEAL_API
 panseal_status panseal_vault_detokenize(panseal_vault *vault,
                                         const char *token,
@@ -1435,7 +1435,8 @@ panseal_status panseal_vault_list(panseal_vault *vault,
                                   size_t *count,
                                   panseal_error *err);
 
-/* How many instruments a query has in all, wherever it begins. `query` NULL: all. */
+/* How many instruments a query has in all, wherever it begins. `query` NULL: all. Rows are counted, not opened: one that
+ * somebody put into the database is counted too, and panseal_vault_list refuses it. */
 PANSEAL_API
 panseal_status panseal_vault_count(panseal_vault *vault,
                                    const panseal_query *query,

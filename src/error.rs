@@ -72,7 +72,7 @@ pub enum Code {
     SchemaNewer = 303,
     /// A sealed field does not open.
     Tampered = 304,
-    /// The idempotency key was used with another card.
+    /// The idempotency key was used with another card or customer.
     Conflict = 305,
     /// The process was forked and the root key cannot be had again.
     Fork = 306,

@@ -1,7 +1,7 @@
 //! Credentials in a vault's file. What every store promises about them is in the suite of the stores.
 
 use panseal::keys::Root;
-use panseal::vault::{Grant, OpenOptions, TokenizeOptions, Vault};
+use panseal::vault::{Grant, OpenOptions, Vault};
 use std::path::PathBuf;
 
 struct Place {
@@ -49,12 +49,6 @@ const GRANT: Grant<'static> = Grant { dialect: "sumup", subject: "user-1", scope
 
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
-}
-
-fn token(vault: &Vault) -> String {
-    let input = panseal::card::CardInput::new(b"4242424242424242", 1_800_000_000);
-    let card = panseal::card::check(&input).ok().unwrap();
-    vault.tokenize(&card, &TokenizeOptions::default()).unwrap().token.to_string()
 }
 
 #[test]

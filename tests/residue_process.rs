@@ -5,6 +5,7 @@
 //! that somebody might have made of them. The same search must find a leak that the program plants on purpose.
 #![cfg(target_os = "linux")]
 
+#[allow(dead_code, reason = "these subjects stop themselves")]
 #[path = "support/residue.rs"]
 mod residue;
 mod support;

@@ -24,7 +24,7 @@ SUITES = {
     "faults": ["vault_dump", "vault_faults", "vault_writers"],
     "misuse": ["misuse"],
     "postgres": ["fork_postgres", "postgres_connect", "postgres_faults", "postgres_plans"],
-    "residue": ["residue_heap", "residue_process", "wiping"],
+    "residue": ["residue_heap", "residue_process", "residue_waiting", "wiping"],
 }
 
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")

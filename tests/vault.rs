@@ -147,12 +147,13 @@ fn no_number_leaves_without_a_reason_or_by_a_handle_that_never_reveals() {
     assert_eq!(reveal("", 19), Code::Argument);
     assert_eq!(reveal(&"x".repeat(257), 19), Code::Argument);
     assert_eq!(reveal("two\nlines", 19), Code::Argument);
-    assert_eq!(reveal("test", 15), Code::Buffer);
     let till = place.open_with(|options| OpenOptions { no_reveal: true, ..options }).unwrap();
     assert_eq!(code(digits(&till, &token)), Code::Irreversible);
     assert_eq!(code(digits(&till.merchant("m2").unwrap(), &token)), Code::Irreversible);
     assert!(till.lookup(token.as_bytes()).is_ok());
     assert_eq!(place.count("audit"), lines, "nothing was given out, nothing is on record");
+    assert_eq!(reveal("test", 15), Code::Buffer);
+    assert_eq!(place.count("audit"), lines + 1, "how long a number is, is something of it");
 }
 
 #[test]
@@ -426,4 +427,46 @@ fn a_vault_makes_the_tokens_that_need_one_and_no_others() {
         let token = token(&vault, VISA);
         assert_eq!(digits(&vault, &token).unwrap(), b"4242424242424242");
     }
+}
+
+#[test]
+fn a_fingerprint_pointed_at_another_card_does_not_make_find_answer_with_that() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let (visa, amex) = (token(&vault, VISA), token(&vault, AMEX));
+    let found = |number| vault.find(card(number).number()).map(|all| all[0].token.to_string());
+    assert_eq!((found(VISA).unwrap(), found(AMEX).unwrap()), (visa, amex));
+    let swap = "update card_fp set card = (select id from card where id <> card_fp.card)";
+    assert_eq!(place.sql().execute(swap, []).unwrap(), 2);
+    assert_eq!((code(found(VISA)), code(found(AMEX))), (Code::Tampered, Code::Tampered));
+}
+
+#[test]
+fn an_idempotency_key_pointed_at_another_customers_token_gives_nobody_that_token() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let make = |customer, key| {
+        let options = TokenizeOptions { idempotency_key: key, ..TokenizeOptions::of(customer) };
+        vault.tokenize(&card(VISA), &options).map(|made| made.token.to_string())
+    };
+    let (alice, bob) = (make("alice", "a").unwrap(), make("bob", "b").unwrap());
+    assert_eq!((make("alice", "a").unwrap(), make("bob", "b").unwrap()), (alice, bob.clone()));
+    let point = "update idempotency set token = ?1";
+    assert_eq!(place.sql().execute(point, [&bob]).unwrap(), 2);
+    assert_eq!(code(make("alice", "a")), Code::Conflict);
+    assert_eq!(make("bob", "b").unwrap(), bob);
+}
+
+#[test]
+fn epochs_that_nobody_destroys_do_not_fill_the_arena() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let other = place.open_with(|options| options).unwrap();
+    let first = token(&vault, VISA);
+    for epoch in 2..=202 {
+        assert_eq!(vault.rotate().unwrap(), epoch);
+        token(&vault, AMEX);
+    }
+    assert_eq!(digits(&vault, &first).unwrap(), b"4242424242424242");
+    assert_eq!(digits(&other, &first).unwrap(), b"4242424242424242", "the other handle loads them all");
 }

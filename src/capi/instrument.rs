@@ -112,7 +112,8 @@ pub unsafe extern "C" fn panseal_vault_list(
     unsafe { pass::call(err, work) }
 }
 
-/// How many instruments a query has in all, wherever it begins. `query` NULL: all.
+/// How many instruments a query has in all, wherever it begins. `query` NULL: all. Rows are counted, not opened: one that
+/// somebody put into the database is counted too, and panseal_vault_list refuses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_count(
     vault: *mut panseal_vault,

@@ -114,7 +114,7 @@ pub const PANSEAL_E_NOT_A_VAULT: panseal_status = 302;
 pub const PANSEAL_E_SCHEMA_NEWER: panseal_status = 303;
 /// A sealed field does not open: the vault was changed from outside.
 pub const PANSEAL_E_TAMPERED: panseal_status = 304;
-/// The idempotency key was used with another card.
+/// The idempotency key was used with another card or customer.
 pub const PANSEAL_E_CONFLICT: panseal_status = 305;
 /// The process was forked and the root key cannot be had again.
 pub const PANSEAL_E_FORK: panseal_status = 306;

@@ -241,8 +241,8 @@ pub unsafe extern "C" fn panseal_vault_lookup(
 /// The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use.
 ///
 /// `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
-/// before the number is given out; PANSEAL_E_CARD where it holds a card number. PANSEAL_E_IRREVERSIBLE on a handle
-/// opened with PANSEAL_OPEN_NO_REVEAL.
+/// before the number is given out, and stays there where the number is longer than cap; PANSEAL_E_CARD where it holds a
+/// card number. PANSEAL_E_IRREVERSIBLE on a handle opened with PANSEAL_OPEN_NO_REVEAL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_detokenize(
     vault: *mut panseal_vault,

@@ -243,7 +243,7 @@ impl Signed<'_> {
         }
     }
 
-    /// The signature covers no method: what was signed for this must not serve to delete.
+    /// The signature covers no method: once this was asked, what was signed for it does not serve to delete.
     fn get_customer(&self, id: &str) -> Result<Response> {
         self.is_first()?;
         Ok(self.customer(id)?.map_or_else(no_customer, |found| customer_body(&found)))

@@ -4,6 +4,7 @@ use super::Purpose;
 use super::derive::derive;
 use crate::error::{Code, Error, Result};
 use crate::secret::arena::KeySlot;
+use crate::secret::stack;
 use aes::Aes256;
 use cmac::{Cmac, KeyInit, Mac};
 use std::fmt;
@@ -19,6 +20,10 @@ pub struct CheckValue([u8; CHECK_LEN]);
 impl CheckValue {
     /// That of a key.
     pub(crate) fn of(key: &KeySlot) -> Result<CheckValue> {
+        stack::wipe_after::<{ stack::CIPHER }, _>(|| CheckValue::worked_out(key))
+    }
+
+    fn worked_out(key: &KeySlot) -> Result<CheckValue> {
         let mut working = [0; 32];
         let derived = key.with(|key| derive(key, Purpose::Kcv, "", &mut working)).and_then(|derived| derived);
         let tag = derived.and_then(|()| {

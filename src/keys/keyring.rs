@@ -12,11 +12,11 @@ use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use crate::secret::arena::KeySlot;
 use crate::secret::hmac::{PREPARED_LEN, mac, prepare};
+use crate::secret::stack;
 use arc_swap::ArcSwapOption;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use subtle::ConstantTimeEq;
 
 /// Length of an epoch's or index key, in bytes.
 pub const KEY_LEN: usize = 32;
@@ -392,7 +392,10 @@ impl Keyring {
             let prepared = prepared.try_into().map_err(|_| Code::Internal)?;
             mac(prepared, [pan.digits(), &[]])
         };
-        self.with_latest(index, Purpose::Fingerprint, merchant, print)?.map_err(Error::from)
+        stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+            self.with_latest(index, Purpose::Fingerprint, merchant, print)
+        })?
+        .map_err(Error::from)
     }
 
     /// Lends a working key to `work`: of an epoch always that for sealing, of an index key always that for
@@ -421,19 +424,15 @@ impl Keyring {
 
     /// A MAC over a keyring file, under its table key; of one of the first version under the active epoch.
     pub(super) fn file_mac(&self, bytes: &[u8]) -> Result<[u8; 32]> {
-        Ok(self.file_mac_over(bytes)?.finalize().into_bytes().into())
-    }
-
-    /// `Tampered` where `mac` is not that of `bytes`.
-    pub(super) fn verify_file(&self, bytes: &[u8], mac: &[u8]) -> Result<()> {
-        self.file_mac_over(bytes)?.verify_slice(mac).map_err(|_| Code::Tampered.into())
-    }
-
-    fn file_mac_over(&self, bytes: &[u8]) -> Result<Hmac<Sha256>> {
         match self.active(KeyKind::Table) {
             Ok(_) => mac_under(self.slot(KeyKind::Table)?, Purpose::Table, bytes),
             Err(_) => header_mac(self.slot(KeyKind::Epoch)?, bytes),
         }
+    }
+
+    /// `Tampered` where `mac` is not that of `bytes`.
+    pub(super) fn verify_file(&self, bytes: &[u8], mac: &[u8]) -> Result<()> {
+        if self.file_mac(bytes)?.ct_eq(mac).into() { Ok(()) } else { Err(Code::Tampered.into()) }
     }
 
     fn working_key(&self, key: &Key, purpose: Purpose, merchant: &str) -> Result<Arc<KeySlot>> {
@@ -445,11 +444,14 @@ impl Keyring {
         if let Some(slot) = working.get(key.info.id, purpose, merchant) {
             return Ok(slot);
         }
-        let slot = KeySlot::fill(purpose.key_len(), |out| {
-            from.with(|from| derive(from, purpose, merchant, out))?
+        // A key is not to lie on the stack while a transaction waits.
+        let slot = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+            let slot = KeySlot::fill(purpose.key_len(), |out| {
+                from.with(|from| derive(from, purpose, merchant, out))?
+            })?;
+            let is_mac = matches!(purpose, Purpose::Fingerprint | Purpose::Audit);
+            if is_mac { prepared(&slot) } else { Ok(slot) }
         })?;
-        let is_mac = matches!(purpose, Purpose::Fingerprint | Purpose::Audit);
-        let slot = if is_mac { prepared(&slot)? } else { slot };
         Ok(working.keep(key.info.id, purpose, merchant, slot))
     }
 }

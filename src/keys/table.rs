@@ -10,8 +10,7 @@ use super::wrapped::{KeyKind, WrappedKey, mac_under};
 use super::{KEYRING_ID_LEN, Purpose};
 use crate::error::{Code, Result};
 use crate::secret::arena::KeySlot;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 /// Length of the table's MAC, in bytes.
 pub const MAC_LEN: usize = 32;
@@ -109,49 +108,50 @@ impl KeyTable {
     pub(super) fn sign(&mut self, key: &KeySlot) -> Result<()> {
         self.entries.sort_unstable_by_key(|entry| (entry.info.kind.name(), entry.info.id));
         self.revoked.sort_unstable();
-        self.mac = self.mac_by(key)?.finalize().into_bytes().into();
+        self.mac = mac_under(key, Purpose::Table, &self.fields().0)?;
         Ok(())
     }
 
     /// `Tampered` where the MAC is not that of this table.
     pub(super) fn verify(&self, key: &KeySlot) -> Result<()> {
-        self.mac_by(key)?.verify_slice(&self.mac).map_err(|_| Code::Tampered.into())
+        let mac = mac_under(key, Purpose::Table, &self.fields().0)?;
+        if mac.ct_eq(&self.mac).into() { Ok(()) } else { Err(Code::Tampered.into()) }
     }
 
-    /// HMAC-SHA-256 over a label and fields, each behind its length in four bytes, big-endian.
-    fn mac_by(&self, key: &KeySlot) -> Result<Hmac<Sha256>> {
-        let mut mac = Fields(mac_under(key, Purpose::Table, b"")?);
-        mac.add(b"panseal/table/1");
-        mac.add(&self.id);
-        mac.number(self.version);
-        mac.number(self.settings.bits());
-        mac.number(self.entries.len() as i64);
+    /// A label and fields, each behind its length in four bytes, big-endian. None of them is secret.
+    fn fields(&self) -> Fields {
+        let mut fields = Fields(Vec::new());
+        fields.add(b"panseal/table/1");
+        fields.add(&self.id);
+        fields.number(self.version);
+        fields.number(self.settings.bits());
+        fields.number(self.entries.len() as i64);
         for WrappedKey { info, wrapped } in &self.entries {
-            mac.add(info.kind.name().as_bytes());
-            mac.number(i64::from(info.id));
-            mac.add(info.state.name().as_bytes());
-            mac.number(info.slot.map_or(0, i64::from));
-            mac.add(info.check.as_bytes());
-            mac.number(info.created_at);
-            mac.number(info.retired_at);
-            mac.add(wrapped);
+            fields.add(info.kind.name().as_bytes());
+            fields.number(i64::from(info.id));
+            fields.add(info.state.name().as_bytes());
+            fields.number(info.slot.map_or(0, i64::from));
+            fields.add(info.check.as_bytes());
+            fields.number(info.created_at);
+            fields.number(info.retired_at);
+            fields.add(wrapped);
         }
-        mac.number(self.revoked.len() as i64);
+        fields.number(self.revoked.len() as i64);
         for revoked in &self.revoked {
-            mac.add(revoked.id.as_bytes());
-            mac.number(revoked.at);
+            fields.add(revoked.id.as_bytes());
+            fields.number(revoked.at);
         }
-        Ok(mac.0)
+        fields
     }
 }
 
-/// A MAC over fields that read in one way only.
-struct Fields(Hmac<Sha256>);
+/// Fields that read in one way only.
+struct Fields(Vec<u8>);
 
 impl Fields {
     fn add(&mut self, field: &[u8]) {
-        self.0.update(&(field.len() as u32).to_be_bytes());
-        self.0.update(field);
+        self.0.extend_from_slice(&(field.len() as u32).to_be_bytes());
+        self.0.extend_from_slice(field);
     }
 
     fn number(&mut self, number: i64) {

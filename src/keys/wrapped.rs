@@ -6,10 +6,11 @@ use super::derive::derive;
 use super::root::{RootCallback, RootKey, Wrapping};
 use super::{KEY_LEN, Purpose};
 use crate::error::{Code, Error, Result};
-use crate::secret::Random;
 use crate::secret::arena::KeySlot;
+use crate::secret::{Random, stack};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 /// The first byte of a wrapped key: what follows it.
 const BY_LOCAL_ROOT: u8 = 1;
@@ -161,7 +162,7 @@ impl WrappedKey {
                     return Err(Code::RootKey.into());
                 }
                 let key = KeySlot::fill(KEY_LEN, |out| {
-                    root.with(|root| aead::open(root, &header, sealed, out))?
+                    wiped(|| root.with(|root| aead::open(root, &header, sealed, out)))?
                 })?;
                 if CheckValue::of(&key)? == self.info.check { Ok(key) } else { Err(Code::Tampered.into()) }
             }
@@ -171,8 +172,8 @@ impl WrappedKey {
                 if CheckValue::of(&key)? != self.info.check {
                     return Err(Code::RootKey.into());
                 }
-                header_mac(&key, header.as_bytes())?.verify_slice(mac).map_err(|_| Code::Tampered)?;
-                Ok(key)
+                let fits: bool = header_mac(&key, header.as_bytes())?.ct_eq(mac).into();
+                if fits { Ok(key) } else { Err(Code::Tampered.into()) }
             }
             (_, Some((&(BY_LOCAL_ROOT | BY_CALLBACK), _))) => Err(Code::RootKey.into()),
             _ => Err(Code::Tampered.into()),
@@ -196,14 +197,16 @@ fn wrap(root: &RootKey, keyring: &[u8], info: &KeyInfo, key: &KeySlot) -> Result
         Wrapping::Local(root) => {
             let mut wrapped = vec![BY_LOCAL_ROOT];
             wrapped.extend_from_slice(CheckValue::of(root)?.as_bytes());
-            root.with(|root| {
-                key.with(|key| aead::seal(root, &header, key, &mut Random::new(), &mut wrapped))
+            wiped(|| {
+                root.with(|root| {
+                    key.with(|key| aead::seal(root, &header, key, &mut Random::new(), &mut wrapped))
+                })
             })???;
             Ok(wrapped)
         }
         Wrapping::Callback(callback) => {
             let mut wrapped = vec![BY_CALLBACK];
-            wrapped.extend_from_slice(&header_mac(key, header.as_bytes())?.finalize().into_bytes());
+            wrapped.extend_from_slice(&header_mac(key, header.as_bytes())?);
             let mut room = [0; CALLBACK_ROOM];
             let names = Names::of(keyring, info);
             let len = key.with(|key| callback.wrap(&names.key_id, &names.context, key, &mut room))?;
@@ -243,16 +246,23 @@ impl Names {
 }
 
 /// A MAC over what stands beside a key, under a working key of it.
-pub(super) fn header_mac(key: &KeySlot, bytes: &[u8]) -> Result<Hmac<Sha256>> {
+pub(super) fn header_mac(key: &KeySlot, bytes: &[u8]) -> Result<[u8; MAC_LEN]> {
     mac_under(key, Purpose::Header, bytes)
 }
 
 /// A MAC over bytes under a key's working key for a purpose.
-pub(super) fn mac_under(key: &KeySlot, purpose: Purpose, bytes: &[u8]) -> Result<Hmac<Sha256>> {
-    let len = purpose.key_len();
-    let working = KeySlot::fill(len, |out| key.with(|key| derive(key, purpose, "", out))?)?;
-    working.with(|key| {
-        let mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::from(Code::Internal))?;
-        Ok(mac.chain_update(bytes))
-    })?
+pub(super) fn mac_under(key: &KeySlot, purpose: Purpose, bytes: &[u8]) -> Result<[u8; MAC_LEN]> {
+    wiped(|| {
+        let working =
+            KeySlot::fill(purpose.key_len(), |out| key.with(|key| derive(key, purpose, "", out))?)?;
+        working.with(|key| {
+            let mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::from(Code::Internal))?;
+            Ok(mac.chain_update(bytes).finalize().into_bytes().into())
+        })?
+    })
+}
+
+/// Work with a key, wiped behind: a callback, a disk or a socket may be waited for next.
+fn wiped<R>(work: impl FnOnce() -> R) -> R {
+    stack::wipe_after::<{ stack::CIPHER }, _>(work)
 }

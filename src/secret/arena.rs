@@ -1,26 +1,33 @@
-//! The arena in which keys live: one stretch of locked memory for the whole process.
+//! The arena in which keys live: locked memory for the whole process, which grows by chunks.
 //!
-//! The memory is private and anonymous, between two guard pages, locked (never swapped), left out of core dumps
-//! and wiped by the kernel in a child after `fork`. Each slot carries a canary word, so that a child reads 'no key'
-//! ([`Code::Fork`]) and never takes the zeros for a key. It stays below 64 KiB, the lock limit of small systems.
+//! A chunk is private and anonymous, between two guard pages, locked (never swapped), left out of core dumps and wiped
+//! by the kernel in a child after `fork`. Each slot carries a canary word, so that a child reads 'no key'
+//! ([`Code::Fork`]) and never takes the zeros for a key. The first chunk stays below 64 KiB, the lock limit of small
+//! systems. What lies beyond that limit is used all the same, and [`is_locked`] says so from then on.
+//!
+//! Chunks are never given back, and nothing here takes a lock, so that none can be held across a fork.
 
 use crate::error::{Code, Error, Result};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use zeroize::Zeroize;
 
 /// The longest key that a [`KeySlot`] takes, in bytes.
 pub const KEY_MAX: usize = 64;
+/// How many keys the arena holds at most: an open vault or tokenizer takes about six, and one more for each merchant
+/// and purpose.
+pub const KEYS_MAX: usize = SMALL.count * CHUNKS_MAX;
 
-const ARENA_BYTES: usize = 60 * 1024;
+const CHUNK_BYTES: usize = 60 * 1024;
+/// 60 MiB in all.
+const CHUNKS_MAX: usize = 1024;
 const CANARY: u64 = 0x7061_6e73_6561_6c21;
 /// Where a cell's content begins: behind the canary, and where the widest content may begin.
 const CONTENT: usize = 16;
 
-/// Cells of one size, side by side in the arena.
+/// Cells of one size, side by side in a chunk.
 struct Class {
     start: usize,
     cell: usize,
@@ -32,40 +39,73 @@ const SMALL: Class = Class { start: 0, cell: CONTENT + KEY_MAX, count: 358 };
 const LARGE: Class = Class { start: SMALL.cell * SMALL.count, cell: 2048, count: 16 };
 const CELLS: usize = SMALL.count + LARGE.count;
 const WORDS: usize = CELLS.div_ceil(64);
-const _: () = assert!(LARGE.start + LARGE.cell * LARGE.count <= ARENA_BYTES && LARGE.start % CONTENT == 0);
+const _: () = assert!(LARGE.start + LARGE.cell * LARGE.count <= CHUNK_BYTES && LARGE.start % CONTENT == 0);
 
-struct Arena {
+struct Chunk {
     memory: NonNull<u8>,
-    /// A set bit is a cell in use. Without a lock, so that no thread can hold one across a fork.
+    /// A set bit is a cell in use.
     used: [AtomicU64; WORDS],
-    locked: bool,
+    /// The one that was made before.
+    older: *const Chunk,
 }
 
 // SAFETY: a cell is written only by the one that took its bit, before it hands it out and when it is dropped; in
-// between it is only read.
-unsafe impl Send for Arena {}
-unsafe impl Sync for Arena {}
+// between it is only read. A chunk's other fields do not change once it is in the list.
+unsafe impl Send for Chunk {}
+unsafe impl Sync for Chunk {}
 
-fn arena() -> Result<&'static Arena> {
-    static ARENA: OnceLock<Option<Arena>> = OnceLock::new();
-    ARENA.get_or_init(Arena::map).as_ref().ok_or_else(|| Error::from(Code::Limit))
-}
+/// The head of the list of chunks.
+static NEWEST: AtomicPtr<Chunk> = AtomicPtr::new(null_mut());
+/// How many chunks there are, and are being made.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Whether a chunk could not be locked.
+static UNLOCKED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the arena could be locked in memory. Where the limit is too low for that (`ulimit -l`), keys are used
+/// Whether all of the arena could be locked in memory. Where the limit is too low for that (`ulimit -l`), keys are used
 /// all the same.
 pub fn is_locked() -> bool {
-    arena().is_ok_and(|arena| arena.locked)
+    (chunks().next().is_some() || grow().is_ok()) && !UNLOCKED.load(Ordering::Relaxed)
 }
 
-impl Arena {
+/// All chunks, the newest first.
+fn chunks() -> impl Iterator<Item = &'static Chunk> {
+    // SAFETY: what is in the list stays there, whole, for as long as the process lives.
+    let chunk = |chunk: *const Chunk| unsafe { chunk.as_ref() };
+    std::iter::successors(chunk(NEWEST.load(Ordering::Acquire)), move |newer| chunk(newer.older))
+}
+
+/// Adds a chunk. `Limit` when there are [`CHUNKS_MAX`] or memory cannot be mapped.
+fn grow() -> Result<()> {
+    let made = if COUNT.fetch_add(1, Ordering::Relaxed) < CHUNKS_MAX { Chunk::map() } else { None };
+    let Some((memory, locked)) = made else {
+        COUNT.fetch_sub(1, Ordering::Relaxed);
+        return Err(Code::Limit.into());
+    };
+    if !locked {
+        UNLOCKED.store(true, Ordering::Relaxed);
+    }
+    let used = [const { AtomicU64::new(0) }; WORDS];
+    let chunk = Box::leak(Box::new(Chunk { memory, used, older: null_mut() }));
+    let mut newest = NEWEST.load(Ordering::Acquire);
+    loop {
+        chunk.older = newest;
+        match NEWEST.compare_exchange(newest, chunk, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Ok(()),
+            Err(newer) => newest = newer,
+        }
+    }
+}
+
+impl Chunk {
+    /// Memory for a chunk, and whether it could be locked.
     #[cfg(unix)]
-    fn map() -> Option<Arena> {
+    fn map() -> Option<(NonNull<u8>, bool)> {
         // SAFETY: a fresh private mapping; the guard pages at both ends are never made accessible.
         unsafe {
             let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).ok()?;
-            let room = ARENA_BYTES.next_multiple_of(page);
+            let room = CHUNK_BYTES.next_multiple_of(page);
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let whole = libc::mmap(std::ptr::null_mut(), room + 2 * page, libc::PROT_NONE, flags, -1, 0);
+            let whole = libc::mmap(null_mut(), room + 2 * page, libc::PROT_NONE, flags, -1, 0);
             if whole == libc::MAP_FAILED {
                 return None;
             }
@@ -79,27 +119,32 @@ impl Arena {
             for advice in [libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK] {
                 libc::madvise(start, room, advice);
             }
-            Some(Arena::over(NonNull::new(start.cast())?, locked))
+            Some((NonNull::new(start.cast())?, locked))
         }
     }
 
     #[cfg(not(unix))]
-    fn map() -> Option<Arena> {
-        let memory = Box::leak(vec![0u128; ARENA_BYTES / 16].into_boxed_slice());
-        Some(Arena::over(NonNull::from(memory).cast(), false))
-    }
-
-    fn over(memory: NonNull<u8>, locked: bool) -> Arena {
-        Arena { memory, used: [const { AtomicU64::new(0) }; WORDS], locked }
+    fn map() -> Option<(NonNull<u8>, bool)> {
+        let memory = Box::leak(vec![0u128; CHUNK_BYTES / 16].into_boxed_slice());
+        Some((NonNull::from(memory).cast(), false))
     }
 
     /// Takes a free cell among these.
     fn take(&self, cells: std::ops::Range<usize>) -> Option<usize> {
-        cells.into_iter().find(|cell| {
-            let bit = 1 << (cell % 64);
+        let mut cell = cells.start;
+        while cell < cells.end {
             let word = &self.used[cell / 64];
-            word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Acquire) & bit == 0
-        })
+            // The next free one of its word, or the first of the next word.
+            cell += (word.load(Ordering::Relaxed) >> (cell % 64)).trailing_ones() as usize;
+            let bit = 1 << (cell % 64);
+            if cell < cells.end
+                && std::ptr::eq(word, &self.used[cell / 64])
+                && word.fetch_or(bit, Ordering::Acquire) & bit == 0
+            {
+                return Some(cell);
+            }
+        }
+        None
     }
 
     fn give_back(&self, cell: usize) {
@@ -109,24 +154,28 @@ impl Arena {
 
 /// A cell of the arena that is ours; wiped and given back when dropped.
 struct Cell {
-    arena: &'static Arena,
+    chunk: &'static Chunk,
     number: usize,
 }
 
 impl Cell {
     /// A cell whose content has room for `size` bytes. `Limit` when there is none left or memory cannot be mapped.
     fn take(size: usize) -> Result<Cell> {
-        let arena = arena()?;
         let cells = if size <= KEY_MAX { 0..SMALL.count } else { SMALL.count..CELLS };
-        let number = arena.take(cells).ok_or(Code::Limit)?;
-        Ok(Cell { arena, number })
+        loop {
+            let free = |chunk: &'static Chunk| Some(Cell { chunk, number: chunk.take(cells.clone())? });
+            match chunks().find_map(free) {
+                Some(cell) => return Ok(cell),
+                None => grow()?,
+            }
+        }
     }
 
     fn place(&self) -> (*mut u8, usize) {
         let (class, number) =
             if self.number < SMALL.count { (SMALL, self.number) } else { (LARGE, self.number - SMALL.count) };
-        // SAFETY: the classes lie inside the mapping, and the number inside its class.
-        (unsafe { self.arena.memory.as_ptr().add(class.start + number * class.cell) }, class.cell)
+        // SAFETY: the classes lie inside the chunk, and the number inside its class.
+        (unsafe { self.chunk.memory.as_ptr().add(class.start + number * class.cell) }, class.cell)
     }
 
     fn content(&self) -> *mut u8 {
@@ -160,7 +209,7 @@ impl Drop for Cell {
         let (place, size) = self.place();
         // SAFETY: we are the last to hold the cell.
         unsafe { std::slice::from_raw_parts_mut(place.cast::<MaybeUninit<u8>>(), size) }.zeroize();
-        self.arena.give_back(self.number);
+        self.chunk.give_back(self.number);
     }
 }
 

@@ -10,7 +10,8 @@ use crate::card::{Expiry, Pan, check_name};
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::keys::Keyring;
 use crate::scheme::{Token, classify};
-use crate::secret::Random;
+use crate::secret::{Random, stack};
+use zeroize::Zeroizing;
 
 /// How long an idempotency key is remembered at least, in seconds.
 const REMEMBERED: i64 = 24 * 60 * 60;
@@ -73,13 +74,13 @@ impl Change<'_> {
             row.customer = customer.into();
         }
         if let Some(metadata) = self.metadata {
-            contents.metadata = metadata.into();
+            contents.metadata = Zeroizing::new(metadata.into());
         }
         if let Some(keep_until) = self.keep_until {
             row.keep_until = keep_until;
         }
         if let Some(extra) = self.extra {
-            contents.extra = extra.into();
+            contents.extra = Zeroizing::new(extra.into());
         }
         Ok(())
     }
@@ -88,8 +89,8 @@ impl Change<'_> {
 impl Vault {
     /// The card number of a token. Actor and reason are in the audit trail, on disk, before it is given out.
     ///
-    /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer`, and no line in the audit
-    /// trail, where the number has more. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
+    /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer` where the number has more,
+    /// and the line is there all the same, for that tells something of the number. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
     /// is empty or too long, `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was
     /// deactivated.
     pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
@@ -108,19 +109,28 @@ impl Vault {
         self.work(|keyring, now| {
             let mut line = self.line(now, "detokenize", token.as_str())?;
             (line.actor, line.reason) = (actor.into(), reason.into());
-            let mut pan = None;
+            let sealer = Sealer::new(keyring, &self.merchant);
+            let mut found = None;
             self.write(keyring, &line, &mut |rows| {
-                let opened = self.open_one(rows, keyring, &token)?;
-                if !opened.row.active {
-                    return Err(Code::Inactive.into());
+                let (row, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
+                if !row.active {
+                    // Only where that was not edited in.
+                    return Err(sealer
+                        .verify_instrument(&row)
+                        .err()
+                        .unwrap_or_else(|| Code::Inactive.into()));
                 }
-                if opened.pan.len() > room {
-                    return Err(Code::Buffer.into());
-                }
-                pan = Some(opened.pan);
+                // What would have the verb run again is found out before there is a line.
+                sealer.check_keys(&row.sealed)?;
+                sealer.check_keys(&card.sealed)?;
+                found = Some((row, card));
                 Ok(())
             })?;
-            pan.ok_or_else(|| Code::Internal.into())
+            // Not before: while the commit is waited for, the number is nowhere in memory.
+            let (row, card) = found.ok_or(Code::Internal)?;
+            sealer.verify_instrument(&row)?;
+            let pan = sealer.open_card(&card)?;
+            if pan.len() > room { Err(Code::Buffer.into()) } else { Ok(pan) }
         })
     }
 
@@ -152,8 +162,10 @@ impl Vault {
         self.work(|keyring, now| {
             let line = self.line(now, "delete", token.as_str())?;
             self.write(keyring, &line, &mut |rows| {
-                let opened = self.open_one(rows, keyring, &token)?;
-                self.remove(rows, keyring, &opened).map(|_| ())
+                wiped(|| {
+                    let opened = self.open_one(rows, keyring, &token)?;
+                    self.remove(rows, keyring, &opened).map(|_| ())
+                })
             })
         })
     }
@@ -207,11 +219,14 @@ impl Vault {
                 removed = (0, 0);
                 for token in tokens {
                     let Some(found) = rows.instrument(&self.merchant, token)? else { continue };
-                    let opened = Opened::new(keyring, &self.merchant, found)?;
-                    if opened.row.keep_until != 0 && opened.row.keep_until <= now {
-                        removed.0 += 1;
-                        removed.1 += u64::from(self.remove(rows, keyring, &opened)?);
-                    }
+                    wiped(|| -> Result<()> {
+                        let opened = Opened::new(keyring, &self.merchant, found)?;
+                        if opened.row.keep_until != 0 && opened.row.keep_until <= now {
+                            removed.0 += 1;
+                            removed.1 += u64::from(self.remove(rows, keyring, &opened)?);
+                        }
+                        Ok(())
+                    })?;
                 }
                 Ok(())
             })?;
@@ -263,12 +278,14 @@ impl Vault {
             let line = self.line(now, action, token.as_str())?;
             let mut altered = None;
             self.write(keyring, &line, &mut |rows| {
-                let mut opened = self.open_one(rows, keyring, &token)?;
-                if alter(&mut opened)? {
-                    self.put(rows, keyring, &mut opened)?;
-                }
-                altered = Some(opened.instrument()?);
-                Ok(())
+                wiped(|| {
+                    let mut opened = self.open_one(rows, keyring, &token)?;
+                    if alter(&mut opened)? {
+                        self.put(rows, keyring, &mut opened)?;
+                    }
+                    altered = Some(opened.instrument()?);
+                    Ok(())
+                })
             })?;
             altered.take().ok_or_else(|| Code::Internal.into())
         })
@@ -280,7 +297,7 @@ impl Vault {
         Sealer::new(keyring, &self.merchant).seal_instrument(
             keyring.active_epoch()?,
             &mut opened.row,
-            &opened.contents,
+            opened.contents.shown(),
             &mut Random::new(),
         )?;
         if rows.update_instrument(&self.merchant, &opened.row, &was)? { Ok(()) } else { Err(again()) }
@@ -290,6 +307,11 @@ impl Vault {
         let found = rows.instrument(&self.merchant, token)?.ok_or(Code::Token)?;
         Opened::new(keyring, &self.merchant, found)
     }
+}
+
+/// Work on an opened row, in a transaction that then waits for its commit.
+pub(super) fn wiped<R>(work: impl FnOnce() -> R) -> R {
+    stack::wipe_after::<{ stack::DEPTH }, _>(work)
 }
 
 /// By the rules of a card's name: none is a card number.

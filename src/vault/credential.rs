@@ -5,7 +5,7 @@
 //! the clear beside them: a row that was pointed at another merchant, or given more scopes, does not open.
 
 use super::life::KeyChange;
-use super::seal::{KEY_ROOM, Sealer};
+use super::seal::{KEY_ROOM, Sealer, epoch_of};
 use super::store::{AuditRow, CredentialRow, Rows, again};
 use super::{ID_MAX, LIST_MAX, Vault, check_fence, check_id, check_kept, check_text};
 use crate::error::{Code, Result};
@@ -13,6 +13,7 @@ use crate::keys::{Keyring, Revoked};
 use crate::secret::SecretText;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -258,15 +259,13 @@ impl Vault {
         let Some(id) = id.filter(|id| key.len() == BEARER_KEY_LEN && id.starts_with(PREFIX)) else {
             return Ok(None);
         };
-        let fits = |secret: &[u8]| {
-            let hash: &[u8] = &Sha256::digest(key);
-            secret.split_first().is_some_and(|(kind, kept)| *kind == IS_BEARER && kept.ct_eq(hash).into())
-        };
-        Ok(self.with_credential(id, fits)?.filter(|(_, fits)| *fits).map(|(credential, _)| credential))
+        let fits = |kept: &[u8]| -> bool { kept.ct_eq(&Sha256::digest(key)).into() };
+        let found = self.with_credential(id, IS_BEARER, fits)?;
+        Ok(found.filter(|(_, fits)| *fits).map(|(credential, _)| credential))
     }
 
     /// Lends the signing key of an id to `work`, with its credential, of whichever merchant, expired and revoked ones
-    /// too; `None` where there is none.
+    /// too; `None` where there is none. Then `work` gets another key, so that the time it takes does not tell.
     pub fn with_signing_key<R>(
         &self,
         id: &str,
@@ -275,10 +274,7 @@ impl Vault {
         if id.is_empty() || id.len() > ID_MAX {
             return Ok(None);
         }
-        let lend = |secret: &[u8]| {
-            secret.split_first().filter(|(kind, _)| **kind == IS_SIGNING).map(|(_, key)| work(key))
-        };
-        Ok(self.with_credential(id, lend)?.and_then(|(credential, outcome)| Some((credential, outcome?))))
+        self.with_credential(id, IS_SIGNING, work)
     }
 
     /// A second handle on the same store for the credential's merchant, whose audit trail names the credential.
@@ -286,7 +282,14 @@ impl Vault {
         Ok(Vault { actor: credential.id.as_ref().into(), ..self.merchant(&credential.merchant)? })
     }
 
-    fn with_credential<R>(&self, id: &str, work: impl Fn(&[u8]) -> R) -> Result<Option<(Credential, R)>> {
+    /// An id that the vault does not have takes as much work as a wrong secret: another row is opened in its place.
+    fn with_credential<R>(
+        &self,
+        id: &str,
+        kind: u8,
+        work: impl Fn(&[u8]) -> R,
+    ) -> Result<Option<(Credential, R)>> {
+        let stand_in = self.stand_in()?;
         self.work(|keyring, _| {
             let mut found = None;
             self.shared.store.read(&mut |rows| {
@@ -295,9 +298,40 @@ impl Vault {
                 found = rows.credential(id)?;
                 Ok(())
             })?;
-            let Some(row) = found else { return Ok(None) };
-            let secret = Sealer::new(keyring, &row.merchant).open_credential(&row)?;
-            Ok(Some((Credential::of(&row_as_it_is(row, keyring)), work(secret.as_bytes()))))
+            let row = found.as_ref().unwrap_or(&stand_in);
+            let secret = Sealer::new(keyring, &row.merchant).open_credential(row)?;
+            let (kept_kind, kept) = secret.as_bytes().split_first().ok_or(Code::Tampered)?;
+            let outcome = work(kept);
+            let is_known = found.is_some() && *kept_kind == kind;
+            let row = row_as_it_is(row.clone(), keyring);
+            Ok(is_known.then(|| (Credential::of(&row), outcome)))
+        })
+    }
+
+    /// A credential that nobody has, sealed under the active epoch; made once for each.
+    fn stand_in(&self) -> Result<Arc<CredentialRow>> {
+        self.work(|keyring, now| {
+            let epoch = keyring.active_epoch()?;
+            let made = self.shared.stand_in.load_full();
+            if let Some(made) = made.filter(|made| epoch_of(&made.sealed).ok() == Some(epoch)) {
+                return Ok(made);
+            }
+            let mut row = CredentialRow {
+                id: "x".repeat(PREFIX.len() + 2 * ID_BYTES),
+                merchant: self.merchant.as_ref().into(),
+                dialect: "webpay".into(),
+                subject: String::new(),
+                scopes: String::new(),
+                created_at: now,
+                expires_at: 0,
+                revoked_at: 0,
+                sealed: Vec::new(),
+            };
+            let secret = SecretText::copy_of(&[0; 1 + 32]).ok_or(Code::Internal)?;
+            Sealer::new(keyring, &self.merchant).seal_credential(epoch, &mut row, &secret)?;
+            let row = Arc::new(row);
+            self.shared.stand_in.store(Some(Arc::clone(&row)));
+            Ok(row)
         })
     }
 }
@@ -307,4 +341,46 @@ fn row_as_it_is(row: CredentialRow, keyring: &Keyring) -> CredentialRow {
     let revoked_at =
         if row.revoked_at == 0 { keyring.revoked_at(&row.id).unwrap_or(0) } else { row.revoked_at };
     CredentialRow { revoked_at, ..row }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Root;
+    use crate::vault::OpenOptions;
+    use crate::vault::seal::opened;
+    use std::cell::Cell;
+
+    #[test]
+    fn an_unknown_id_takes_as_much_work_as_a_wrong_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let uri = format!("file:{}", folder.path().join("root").display());
+        Root::create(&uri).unwrap();
+        let vault = Vault::open(&OpenOptions::new("memory:", Root::parse(&uri).unwrap())).unwrap();
+        let grant = Grant { dialect: "webpay", ..Grant::default() };
+        let key = vault.grant(&grant).unwrap();
+        vault.grant_signing(&grant, "known", b"a signing key").unwrap();
+        let opened_by = |ask: &dyn Fn()| {
+            let before = opened();
+            ask();
+            opened() - before
+        };
+        let mut wrong = key.as_bytes().to_vec();
+        *wrong.last_mut().unwrap() ^= 1;
+        let mut unknown = key.as_bytes().to_vec();
+        unknown[PREFIX.len()] ^= 1;
+        let bearer = |key: &[u8]| assert!(vault.credential_of_bearer(key).unwrap().is_none());
+        assert_eq!(opened_by(&|| bearer(&wrong)), 1);
+        assert_eq!(opened_by(&|| bearer(&unknown)), 1);
+        let asked = Cell::new(0);
+        let count = |_: &[u8]| asked.set(asked.get() + 1);
+        assert_eq!(opened_by(&|| assert!(vault.with_signing_key("known", count).unwrap().is_some())), 1);
+        assert_eq!(opened_by(&|| assert!(vault.with_signing_key("unknown", count).unwrap().is_none())), 1);
+        assert_eq!(asked.get(), 2, "a signature is worked out in either case");
+        vault.rotate().unwrap();
+        vault.rewrap(&mut |_, _| true).unwrap();
+        vault.destroy(1).unwrap();
+        bearer(&unknown);
+        assert!(vault.credential_of_bearer(key.as_bytes()).unwrap().is_some());
+    }
 }

@@ -5,6 +5,7 @@ use super::store::{CustomerRow, again};
 use super::{LIST_MAX, Vault, check_id, check_kept, metadata::check_note};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use zeroize::Zeroizing;
 
 /// A customer of one merchant. What is known of it is about a person: not for logs.
 #[derive(Clone, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl Vault {
             let data = change(&sealer.open_customer(row)?)?;
             check_data(&data)?;
             row.updated_at = now;
-            Ok(data.into())
+            Ok(Zeroizing::new(data.into()))
         })
     }
 
@@ -135,7 +136,7 @@ impl Vault {
     fn alter_customer(
         &self,
         id: &str,
-        mut alter: impl FnMut(&Keyring, &mut CustomerRow, i64) -> Result<Box<str>>,
+        mut alter: impl FnMut(&Keyring, &mut CustomerRow, i64) -> Result<Zeroizing<Box<str>>>,
     ) -> Result<Customer> {
         self.ask_about(id)?;
         self.work(|keyring, now| {
@@ -160,7 +161,7 @@ impl Vault {
         Ok(Customer {
             id: row.id.as_str().into(),
             reference: row.reference.as_str().into(),
-            data: Sealer::new(keyring, &self.merchant).open_customer(row)?,
+            data: std::mem::take(&mut *Sealer::new(keyring, &self.merchant).open_customer(row)?),
             created_at: row.created_at,
             updated_at: row.updated_at,
             deleted_at: row.deleted_at,

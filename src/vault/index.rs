@@ -6,6 +6,7 @@ use super::seal::Sealer;
 use super::store::{CardRow, Id, Print};
 use crate::error::Result;
 use crate::keys::{KeyKind, Keyring};
+use crate::secret::stack;
 use std::sync::Arc;
 
 /// What became of a page of cards.
@@ -33,7 +34,9 @@ impl Vault {
                 let print = keyring.fingerprint_under(generation, merchant, &pan)?;
                 Ok(Print { generation, print })
             };
-            let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
+            let prints = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+                cards.iter().map(print).collect::<Result<Vec<Print>>>()
+            })?;
             if !cards.is_empty() {
                 let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
                 self.write_again(&mut |rows| {

@@ -48,7 +48,8 @@ use std::time::{Duration, Instant};
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
 use store::{
-    AuditRow, Fresh, Id, Job, OldKeys, Rows, Store, Upgrade, Work, again, is_again, is_in_doubt, new_id,
+    AuditRow, CredentialRow, Fresh, Id, Job, OldKeys, Rows, Store, Upgrade, Work, again, is_again,
+    is_in_doubt, new_id,
 };
 
 /// The longest merchant, customer, actor or idempotency key, in bytes of UTF-8.
@@ -129,6 +130,8 @@ struct Shared {
     keyring: ArcSwap<Keyring>,
     loading: Mutex<()>,
     guard: ArcSwapOption<Arc<dyn Guard>>,
+    /// What is opened in the place of a credential that is not there.
+    stand_in: ArcSwapOption<CredentialRow>,
     busy_timeout: Duration,
     min_generation: i64,
     commitment: Option<Commitment>,
@@ -170,6 +173,7 @@ impl Vault {
                 keyring: ArcSwap::from_pointee(keyring),
                 loading: Mutex::new(()),
                 guard: ArcSwapOption::empty(),
+                stand_in: ArcSwapOption::empty(),
                 busy_timeout: options.busy_timeout,
                 min_generation: options.min_generation,
                 commitment: options.commitment,

@@ -1,6 +1,7 @@
 //! What may be done once: taking a token into possession, using a signature. And changes that depend on what is there.
 
 use super::change::Change;
+use super::change::wiped;
 use super::instrument::{Details, Face, Instrument};
 use super::read::Opened;
 use super::seal::{NOTE_MAX, Sealer};
@@ -71,29 +72,38 @@ impl Vault {
         self.work(|keyring, now| {
             let mut claimed = None;
             self.write(keyring, &self.line(now, "claim", token.as_str())?, &mut |rows| {
-                let mut opened = self.open_one(rows, keyring, &token)?;
-                if !opened.row.customer.is_empty() && opened.row.customer != owner {
-                    return Err(Code::Token.into());
-                }
-                if !opened.row.active {
-                    return Err(Code::Inactive.into());
-                }
-                if rows.lock_cards(&[opened.card.id])?.contains(&false) {
-                    return Err(again());
-                }
-                if let Some((known, details)) = self.claimed_before(rows, keyring, &opened, owner, id_in)? {
-                    claimed = Some(Claimed::Known(known, details));
-                    return Ok(());
-                }
-                self.check_free(rows, keyring, (owner, id), id_in)?;
-                if !rows.remember(&self.merchant, &format!("{RESERVED}claim/{id}"), token.as_str(), now)? {
-                    return Err(Code::Conflict.into());
-                }
-                opened.row.customer = owner.into();
-                opened.contents.extra = checked_extra(mark(&opened.contents.extra)?)?;
-                self.put(rows, keyring, &mut opened)?;
-                claimed = Some(Claimed::Fresh(opened.instrument()?));
-                Ok(())
+                wiped(|| {
+                    let mut opened = self.open_one(rows, keyring, &token)?;
+                    if !opened.row.customer.is_empty() && opened.row.customer != owner {
+                        return Err(Code::Token.into());
+                    }
+                    if !opened.row.active {
+                        return Err(Code::Inactive.into());
+                    }
+                    if rows.lock_cards(&[opened.card.id])?.contains(&false) {
+                        return Err(again());
+                    }
+                    if let Some((known, details)) =
+                        self.claimed_before(rows, keyring, &opened, owner, id_in)?
+                    {
+                        claimed = Some(Claimed::Known(known, details));
+                        return Ok(());
+                    }
+                    self.check_free(rows, keyring, (owner, id), id_in)?;
+                    if !rows.remember(
+                        &self.merchant,
+                        &format!("{RESERVED}claim/{id}"),
+                        token.as_str(),
+                        now,
+                    )? {
+                        return Err(Code::Conflict.into());
+                    }
+                    opened.row.customer = owner.into();
+                    opened.contents.extra = checked_extra(mark(&opened.contents.extra)?)?.into();
+                    self.put(rows, keyring, &mut opened)?;
+                    claimed = Some(Claimed::Fresh(opened.instrument()?));
+                    Ok(())
+                })
             })?;
             claimed.take().ok_or_else(|| Code::Internal.into())
         })
@@ -114,7 +124,7 @@ impl Vault {
             let Amendment { change, active, extra } = amended?;
             change.apply(opened)?;
             if let Some(extra) = extra {
-                opened.contents.extra = checked_extra(extra)?;
+                opened.contents.extra = checked_extra(extra)?.into();
             }
             opened.row.active = active.unwrap_or(opened.row.active);
             Ok(true)

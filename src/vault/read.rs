@@ -46,7 +46,7 @@ impl Vault {
 
     /// Is this card here? Its instruments, active or not, the newest first; none where it is not.
     ///
-    /// Confirms a guess at a card number, as tokenizing with reuse does.
+    /// Confirms a guess at a card number, as tokenizing with reuse does. `Tampered` where the rows lead to another card.
     pub fn find(&self, pan: &Pan) -> Result<Vec<Instrument>> {
         self.ask("find", 1)?;
         self.work(|keyring, _| {
@@ -57,7 +57,15 @@ impl Vault {
                 found = self.instruments_of(rows, &prints)?;
                 Ok(())
             })?;
-            found.into_iter().map(|rows| Opened::new(keyring, &self.merchant, rows)?.instrument()).collect()
+            let shown = |rows| {
+                let opened = Opened::new(keyring, &self.merchant, rows)?;
+                // A fingerprint that was pointed at another card does not make that card this one.
+                if opened.pan.digits() != pan.digits() {
+                    return Err(Code::Tampered.into());
+                }
+                opened.instrument()
+            };
+            found.into_iter().map(shown).collect()
         })
     }
 
@@ -98,7 +106,8 @@ impl Vault {
         })
     }
 
-    /// How many instruments a listing has in all, wherever it begins and ends.
+    /// How many instruments a listing has in all, wherever it begins and ends. Rows are counted, not opened: one that
+    /// somebody put into the database is counted too, and [`Vault::list`] refuses it.
     pub fn count(&self, query: &ListQuery) -> Result<u64> {
         let listing = listing(query)?;
         self.ask("list", 0)?;

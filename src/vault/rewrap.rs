@@ -6,7 +6,7 @@ use super::seal::{Sealer, epoch_of};
 use super::store::{CardRow, CredentialRow, CustomerRow, Id, InstrumentRow, Rows};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
-use crate::secret::Random;
+use crate::secret::{Random, stack};
 
 impl Vault {
     /// Seals every row of every merchant under the active epoch, in small transactions; gives how many were sealed.
@@ -49,7 +49,7 @@ impl Vault {
             })?;
             page.seen = found.len() as u64;
             page.last = found.last().filter(|_| found.len() == BATCH);
-            let resealed = found.reseal(keyring)?;
+            let resealed = stack::wipe_after::<{ stack::CIPHER }, _>(|| found.reseal(keyring))?;
             if !resealed.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
@@ -156,7 +156,7 @@ impl Sealed {
                 let sealer = Sealer::new(keyring, &merchant);
                 let contents = sealer.open_instrument(&row)?;
                 let was = std::mem::take(&mut row.sealed);
-                sealer.seal_instrument(epoch, &mut row, &contents, &mut random)?;
+                sealer.seal_instrument(epoch, &mut row, contents.shown(), &mut random)?;
                 resealed.push(Resealed::Instrument(merchant, row, was));
             }
         }

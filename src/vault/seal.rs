@@ -3,13 +3,16 @@
 //! A sealed field is `format (1 byte), epoch (4 bytes, big-endian), nonce (12), ciphertext, tag (16)`. Its
 //! associated data begins with a label and binds merchant, ids and the clear columns beside it: a swapped row, a
 //! re-pointed token or an edited column does not open. The same row's older version put back is not noticed.
+//!
+//! Sealing and opening wipe the stack behind themselves: what follows them may wait for a disk or a socket, and meanwhile
+//! neither keys nor what was sealed may lie there.
 
-use super::store::{CardRow, CredentialRow, CustomerRow, InstrumentRow};
+use super::store::{CardRow, CredentialRow, CustomerRow, InstrumentRow, Print};
 use crate::card::Pan;
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::keys::aead::{self, Aad};
-use crate::secret::{Random, SecretText};
+use crate::secret::{Random, SecretText, stack};
 use zeroize::Zeroizing;
 
 const FORMAT: u8 = 1;
@@ -30,15 +33,26 @@ const STEP: usize = 64;
 /// A cardholder's name out of a vault.
 pub type Name = SecretText<NAME_MAX>;
 
-/// What is sealed over an instrument: name, metadata, extra.
+/// What is sealed over an instrument: name, metadata, extra. Wiped when dropped.
 #[derive(Default)]
 pub struct Contents {
     /// The cardholder's name, or empty.
     pub name: Name,
     /// A JSON object, or empty.
-    pub metadata: Box<str>,
+    pub metadata: Zeroizing<Box<str>>,
     /// What a dialect keeps beside it, or empty.
-    pub extra: Box<[u8]>,
+    pub extra: Zeroizing<Box<[u8]>>,
+}
+
+/// [`Contents`] that lie elsewhere.
+#[derive(Clone, Copy, Default)]
+pub struct Shown<'a> {
+    /// The cardholder's name, or empty.
+    pub name: &'a [u8],
+    /// A JSON object, or empty.
+    pub metadata: &'a str,
+    /// What a dialect keeps beside it, or empty.
+    pub extra: &'a [u8],
 }
 
 /// Seals and opens the rows of one merchant.
@@ -55,19 +69,38 @@ impl<'k> Sealer<'k> {
 
     /// Seals a card number into its row, as its rank: eight bytes whatever its length.
     pub fn seal_card(&self, epoch: u32, row: &mut CardRow, pan: &Pan, random: &mut Random) -> Result<()> {
-        let mut rank = rank_room()?;
-        rank.as_mut_bytes().copy_from_slice(&pan.rank().to_be_bytes());
-        row.sealed = self.seal(epoch, &self.card_aad(row)?, rank.as_bytes(), random)?;
+        let aad = self.card_aad(row)?;
+        row.sealed = wiped(|| {
+            let mut rank = rank_room()?;
+            rank.as_mut_bytes().copy_from_slice(&pan.rank().to_be_bytes());
+            self.seal(epoch, &aad, rank.as_bytes(), random)
+        })?;
         Ok(())
     }
 
     /// The card number of a row. `Tampered` when the row was changed.
     pub fn open_card(&self, row: &CardRow) -> Result<Pan> {
-        let mut rank = rank_room()?;
         let aad = self.card_aad(row).map_err(overlong_column)?;
-        self.open(&aad, &row.sealed, rank.as_mut_bytes())?;
-        let rank = rank.as_bytes().try_into().map_err(|_| Code::Internal)?;
-        Pan::from_rank(u64::from_be_bytes(rank)).ok_or_else(|| Code::Tampered.into())
+        wiped(|| {
+            let mut rank = rank_room()?;
+            self.open(&aad, &row.sealed, rank.as_mut_bytes())?;
+            let rank = rank.as_bytes().try_into().map_err(|_| Code::Internal)?;
+            Pan::from_rank(u64::from_be_bytes(rank)).ok_or_else(|| Code::Tampered.into())
+        })
+    }
+
+    /// Whether a row has the number of this fingerprint: it is opened, and nothing of it is left behind.
+    pub fn is_card(&self, row: &CardRow, print: &Print) -> Result<bool> {
+        wiped(|| {
+            let pan = self.open_card(row)?;
+            let found = self.keyring.fingerprint_under(print.generation, self.merchant, &pan)?;
+            Ok(found == print.print)
+        })
+    }
+
+    /// The errors that opening a field has because of its keys, not of its row: `Epoch`, `Fork`, `Limit`.
+    pub fn check_keys(&self, sealed: &[u8]) -> Result<()> {
+        self.keyring.with_seal_key(epoch_of(sealed)?, self.merchant, |_| ())
     }
 
     /// Seals contents into an instrument's row, bound to all of the row's columns.
@@ -75,26 +108,37 @@ impl<'k> Sealer<'k> {
         &self,
         epoch: u32,
         row: &mut InstrumentRow,
-        contents: &Contents,
+        contents: Shown,
         random: &mut Random,
     ) -> Result<()> {
         let aad = self.instrument_aad(row)?;
-        row.sealed = contents.with_layout(|plaintext| self.seal(epoch, &aad, plaintext, random))??;
+        row.sealed = wiped(|| contents.with_layout(|plaintext| self.seal(epoch, &aad, plaintext, random)))??;
         Ok(())
     }
 
     /// The contents of an instrument's row. `Tampered` when the row was changed.
     pub fn open_instrument(&self, row: &InstrumentRow) -> Result<Contents> {
+        self.with_instrument(row, Contents::read)?
+    }
+
+    /// `Tampered` when an instrument's row was changed. What is sealed over it is wiped at once.
+    pub fn verify_instrument(&self, row: &InstrumentRow) -> Result<()> {
+        self.with_instrument(row, |_| ())
+    }
+
+    fn with_instrument<R>(&self, row: &InstrumentRow, work: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let aad = self.instrument_aad(row).map_err(overlong_column)?;
         let len = row.sealed.len().checked_sub(OVERHEAD).ok_or(Code::Tampered)?;
-        if len == NAME_ROOM {
-            let mut room = name_room()?;
-            self.open(&aad, &row.sealed, room.as_mut_bytes())?;
-            return Contents::read(room.as_bytes());
-        }
-        let mut room = Zeroizing::new(vec![0; len]);
-        self.open(&aad, &row.sealed, &mut room)?;
-        Contents::read(&room)
+        wiped(|| {
+            if len == NAME_ROOM {
+                let mut room = name_room()?;
+                self.open(&aad, &row.sealed, room.as_mut_bytes())?;
+                return Ok(work(room.as_bytes()));
+            }
+            let mut room = Zeroizing::new(vec![0; len]);
+            self.open(&aad, &row.sealed, &mut room)?;
+            Ok(work(&room))
+        })
     }
 
     /// Seals what is known of a customer, bound to all of the row's columns.
@@ -103,18 +147,19 @@ impl<'k> Sealer<'k> {
         append_note(&mut plaintext, data.as_bytes())?;
         let filled = plaintext.len().next_multiple_of(STEP);
         plaintext.resize(filled, 0);
-        row.sealed = self.seal(epoch, &self.customer_aad(row)?, &plaintext, &mut Random::new())?;
+        let aad = self.customer_aad(row)?;
+        row.sealed = wiped(|| self.seal(epoch, &aad, &plaintext, &mut Random::new()))?;
         Ok(())
     }
 
     /// What is known of a customer. `Tampered` when the row was changed.
-    pub fn open_customer(&self, row: &CustomerRow) -> Result<Box<str>> {
+    pub fn open_customer(&self, row: &CustomerRow) -> Result<Zeroizing<Box<str>>> {
         let aad = self.customer_aad(row).map_err(overlong_column)?;
         let len = row.sealed.len().checked_sub(OVERHEAD).ok_or(Code::Tampered)?;
         let mut room = Zeroizing::new(vec![0; len]);
-        self.open(&aad, &row.sealed, &mut room)?;
+        wiped(|| self.open(&aad, &row.sealed, &mut room))?;
         let (data, _) = split_note(&room)?;
-        Ok(text(data)?.into())
+        Ok(Zeroizing::new(text(data)?.into()))
     }
 
     /// Seals the secret of a credential, bound to all of the row's columns.
@@ -124,21 +169,28 @@ impl<'k> Sealer<'k> {
         row: &mut CredentialRow,
         secret: &SecretText<KEY_ROOM>,
     ) -> Result<()> {
-        let mut room = SecretText::<KEY_ROOM>::copy_of(&[0; KEY_ROOM]).ok_or(Code::Internal)?;
-        let bytes = room.as_mut_bytes();
-        bytes[0] = secret.len() as u8;
-        bytes.get_mut(1..1 + secret.len()).ok_or(Code::Argument)?.copy_from_slice(secret.as_bytes());
-        row.sealed = self.seal(epoch, &self.credential_aad(row)?, room.as_bytes(), &mut Random::new())?;
+        let aad = self.credential_aad(row)?;
+        row.sealed = wiped(|| {
+            let mut room = SecretText::<KEY_ROOM>::copy_of(&[0; KEY_ROOM]).ok_or(Code::Internal)?;
+            let bytes = room.as_mut_bytes();
+            bytes[0] = secret.len() as u8;
+            bytes.get_mut(1..1 + secret.len()).ok_or(Code::Argument)?.copy_from_slice(secret.as_bytes());
+            self.seal(epoch, &aad, room.as_bytes(), &mut Random::new())
+        })?;
         Ok(())
     }
 
     /// The secret of a credential. `Tampered` when the row was changed.
     pub fn open_credential(&self, row: &CredentialRow) -> Result<SecretText<KEY_ROOM>> {
-        let mut room = SecretText::<KEY_ROOM>::copy_of(&[0; KEY_ROOM]).ok_or(Code::Internal)?;
+        #[cfg(test)]
+        OPENED.set(OPENED.get() + 1);
         let aad = self.credential_aad(row).map_err(overlong_column)?;
-        self.open(&aad, &row.sealed, room.as_mut_bytes())?;
-        let (len, rest) = room.as_bytes().split_first().ok_or(Code::Internal)?;
-        rest.get(..usize::from(*len)).and_then(SecretText::copy_of).ok_or_else(|| Code::Tampered.into())
+        wiped(|| {
+            let mut room = SecretText::<KEY_ROOM>::copy_of(&[0; KEY_ROOM]).ok_or(Code::Internal)?;
+            self.open(&aad, &row.sealed, room.as_mut_bytes())?;
+            let (len, rest) = room.as_bytes().split_first().ok_or(Code::Internal)?;
+            rest.get(..usize::from(*len)).and_then(SecretText::copy_of).ok_or_else(|| Code::Tampered.into())
+        })
     }
 
     fn credential_aad(&self, row: &CredentialRow) -> Result<Aad> {
@@ -196,20 +248,14 @@ impl<'k> Sealer<'k> {
     }
 }
 
-impl Contents {
-    /// With a name alone.
-    pub fn of_name(name: &str) -> Result<Contents> {
-        let name = Name::copy_of(name.as_bytes()).ok_or(Code::Argument)?;
-        Ok(Contents { name, ..Contents::default() })
-    }
-
+impl Shown<'_> {
     /// Lends the contents to `work` as they are sealed: the name in its room; behind it, where there are any, metadata
     /// and extra, each behind its length in two bytes, big-endian, and zeros.
     fn with_layout<R>(&self, work: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let mut room = name_room()?;
         let bytes = room.as_mut_bytes();
         bytes[0] = self.name.len() as u8;
-        bytes[1..1 + self.name.len()].copy_from_slice(self.name.as_bytes());
+        bytes.get_mut(1..1 + self.name.len()).ok_or(Code::Argument)?.copy_from_slice(self.name);
         if self.metadata.is_empty() && self.extra.is_empty() {
             return Ok(work(room.as_bytes()));
         }
@@ -217,9 +263,16 @@ impl Contents {
         let mut whole = Zeroizing::new(Vec::with_capacity(NAME_ROOM + len));
         whole.extend_from_slice(room.as_bytes());
         append_note(&mut whole, self.metadata.as_bytes())?;
-        append_note(&mut whole, &self.extra)?;
+        append_note(&mut whole, self.extra)?;
         whole.resize(NAME_ROOM + len, 0);
         Ok(work(&whole))
+    }
+}
+
+impl Contents {
+    /// What is to be sealed of them.
+    pub fn shown(&self) -> Shown<'_> {
+        Shown { name: self.name.as_bytes(), metadata: &self.metadata, extra: &self.extra }
     }
 
     fn read(bytes: &[u8]) -> Result<Contents> {
@@ -230,7 +283,8 @@ impl Contents {
         }
         let (metadata, rest) = split_note(notes)?;
         let (extra, _) = split_note(rest)?;
-        Ok(Contents { name, metadata: text(metadata)?.into(), extra: extra.into() })
+        let (metadata, extra) = (text(metadata)?.into(), extra.into());
+        Ok(Contents { name, metadata: Zeroizing::new(metadata), extra: Zeroizing::new(extra) })
     }
 }
 
@@ -266,6 +320,22 @@ fn split(sealed: &[u8]) -> Result<(u32, &[u8])> {
     Ok((u32::from_be_bytes(*epoch), body))
 }
 
+#[cfg(test)]
+thread_local! {
+    static OPENED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// How many credentials this thread has opened.
+#[cfg(test)]
+pub fn opened() -> u32 {
+    OPENED.get()
+}
+
+/// Cipher work of one field, wiped behind.
+fn wiped<R>(work: impl FnOnce() -> R) -> R {
+    stack::wipe_after::<{ stack::CIPHER }, _>(work)
+}
+
 /// A column longer than the vault ever writes.
 fn overlong_column(_: Error) -> Error {
     Code::Tampered.into()
@@ -277,4 +347,85 @@ fn rank_room() -> Result<SecretText<8>> {
 
 fn name_room() -> Result<SecretText<NAME_ROOM>> {
     SecretText::copy_of(&[0; NAME_ROOM]).ok_or_else(|| Code::Internal.into())
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use crate::card::Separators;
+    use crate::keys::keyring::Sources;
+    use crate::keys::{KeyTable, Root};
+    use crate::scheme::Scheme;
+
+    /// A keyring, a card with its number, and an instrument with its contents.
+    fn sealed() -> (Keyring, Pan, CardRow, InstrumentRow) {
+        let folder = tempfile::tempdir().unwrap();
+        let uri = format!("file:{}", folder.path().join("root").display());
+        Root::create(&uri).unwrap();
+        let root = Root::parse(&uri).unwrap();
+        let table = KeyTable::new(&root.fetch().unwrap(), 1).unwrap();
+        let roots = [root];
+        let keyring =
+            Keyring::load(&table, &Sources { roots: &roots, previous: None, commitment: None }).unwrap();
+        let pan = Pan::parse(b"4242424242424242", Separators::Dropped).ok().unwrap();
+        let random = &mut Random::new();
+        let mut card = CardRow {
+            id: [1; 16],
+            network: "VISA".into(),
+            iin: "424242".into(),
+            last4: "4242".into(),
+            sealed: Vec::new(),
+        };
+        let mut instrument = InstrumentRow {
+            token: Scheme::default().draw(pan.digits(), random).unwrap(),
+            card: card.id,
+            customer: String::new(),
+            expiry: 203012,
+            active: true,
+            created_at: 0,
+            keep_until: 0,
+            sealed: Vec::new(),
+        };
+        let sealer = Sealer::new(&keyring, "m");
+        sealer.seal_card(1, &mut card, &pan, random).unwrap();
+        let contents = Shown { name: b"A NAME", metadata: "{\"a\":1}", extra: &[7; 300] };
+        sealer.seal_instrument(1, &mut instrument, contents, random).unwrap();
+        (keyring, pan, card, instrument)
+    }
+
+    #[test]
+    fn what_is_wiped_behind_a_field_is_as_deep_as_the_work_on_it() {
+        let (keyring, pan, mut card, mut instrument) = sealed();
+        let sealer = Sealer::new(&keyring, "m");
+        let random = &mut Random::new();
+        let contents = sealer.open_instrument(&instrument).unwrap();
+        let mut depths = vec![
+            ("open a card", stack::depth_of(|| assert!(sealer.open_card(&card).is_ok()))),
+            ("open an instrument", stack::depth_of(|| assert!(sealer.open_instrument(&instrument).is_ok()))),
+            ("fingerprint", stack::depth_of(|| assert!(keyring.fingerprint("m", &pan).is_ok()))),
+            ("derive", stack::depth_of(|| assert!(keyring.fingerprint("another", &pan).is_ok()))),
+        ];
+        depths.push((
+            "seal a card",
+            stack::depth_of(|| assert!(sealer.seal_card(1, &mut card, &pan, random).is_ok())),
+        ));
+        depths.push((
+            "seal an instrument",
+            stack::depth_of(|| {
+                assert!(sealer.seal_instrument(1, &mut instrument, contents.shown(), random).is_ok())
+            }),
+        ));
+        // The wipe itself is as deep as it is told, and its own frames.
+        let most = stack::CIPHER + 2048;
+        assert!(depths.iter().all(|(_, depth)| *depth <= most), "{depths:?}");
+    }
+
+    #[test]
+    fn a_row_that_is_verified_is_refused_where_it_was_changed() {
+        let (keyring, _, _, mut instrument) = sealed();
+        let sealer = Sealer::new(&keyring, "m");
+        sealer.verify_instrument(&instrument).unwrap();
+        instrument.expiry += 1;
+        assert_eq!(sealer.verify_instrument(&instrument).unwrap_err().code(), Code::Tampered);
+    }
 }

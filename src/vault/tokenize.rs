@@ -7,7 +7,7 @@
 //! means once more from the beginning.
 
 use super::instrument::{Face, Instrument};
-use super::seal::{Contents, NOTE_MAX, Name, Sealer};
+use super::seal::{NOTE_MAX, Sealer, Shown};
 use super::store::{
     AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey, again,
     fine_time, new_id,
@@ -17,7 +17,7 @@ use crate::card::{self, Card, LuhnRule, Network};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::scheme::{Scheme, Token};
-use crate::secret::Random;
+use crate::secret::{Random, stack};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -80,7 +80,7 @@ impl Vault {
     /// before 1970, a `customer_limit` without such a customer, or a name longer than 111 bytes; `Card` for metadata
     /// that is refused, and a customer or idempotency key that holds a card number; `Domain` and `Network` where a
     /// surrogate cannot be made of the number, `Exhausted` where all are issued; `Conflict` where the idempotency key
-    /// was used with another card; `Limit` where the customer has too many tokens; `Store`, `Busy`.
+    /// was used with another card or customer; `Limit` where the customer has too many tokens; `Store`, `Busy`.
     pub fn tokenize(&self, card: &Card, options: &TokenizeOptions) -> Result<Instrument> {
         let mut outcomes = self.tokenize_many(&[(card, *options)])?;
         outcomes.pop().unwrap_or_else(|| Err(Code::Internal.into()))
@@ -127,13 +127,13 @@ impl Vault {
     }
 }
 
-/// A card that is to be stored, with everything that can be made before the transaction. Its number is in it only
-/// sealed: a draft may wait on the heap for another thread.
+/// A card that is to be stored, with everything that can be made before the transaction. Its number, name and metadata
+/// are in it only sealed: a draft waits on the heap for its turn and for the disk.
 struct Draft {
     /// Its place among the cards of the call.
     place: usize,
     face: Face,
-    contents: Contents,
+    has_name: bool,
     scheme: Scheme,
     reuse: Reuse,
     key: Box<str>,
@@ -182,11 +182,8 @@ impl Draft {
             sealed: Vec::new(),
         };
         sealer.seal_card(epoch, &mut row, pan, random)?;
-        let contents = Contents {
-            metadata: options.metadata.into(),
-            extra: options.extra.into(),
-            ..Contents::of_name(card.name().unwrap_or(""))?
-        };
+        let name = card.name().unwrap_or("").as_bytes();
+        let contents = Shown { name, metadata: options.metadata, extra: options.extra };
         let mut line = vault.line_with(now, "tokenize", "", random)?;
         let mut instrument = InstrumentRow {
             token: scheme.draw(pan.digits(), random)?,
@@ -198,7 +195,7 @@ impl Draft {
             keep_until: options.keep_until,
             sealed: Vec::new(),
         };
-        sealer.seal_instrument(epoch, &mut instrument, &contents, random)?;
+        sealer.seal_instrument(epoch, &mut instrument, contents, random)?;
         line.token = instrument.token.as_str().into();
         let print = |generation| {
             let print = keyring.fingerprint_under(generation, &vault.merchant, pan)?;
@@ -207,7 +204,7 @@ impl Draft {
         Ok(Draft {
             place,
             face: Face::of(pan),
-            contents,
+            has_name: !name.is_empty(),
             scheme,
             reuse: options.reuse,
             key: options.idempotency_key.into(),
@@ -372,19 +369,19 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// `Conflict` where it is another card's, `Token` where it was deleted since.
+    /// `Conflict` where it is another card's or customer's, `Token` where it was deleted since.
     fn first_result(&self, draft: &Draft, token: &Token) -> Result<(InstrumentRow, CardRow)> {
         let (instrument, card) = self.rows.instrument(&self.job.merchant, token)?.ok_or(Code::Token)?;
-        if self.is_card_of(draft, &card)? { Ok((instrument, card)) } else { Err(Code::Conflict.into()) }
+        // Who names no customer, or takes any customer's, may have got one that belongs to somebody.
+        let any_customer = draft.customer().is_empty() || draft.reuse == Reuse::Merchant;
+        let fits =
+            (any_customer || instrument.customer == draft.customer()) && self.is_card_of(draft, &card)?;
+        if fits { Ok((instrument, card)) } else { Err(Code::Conflict.into()) }
     }
 
     /// Whether a stored card has the draft's number: it is opened, and has its fingerprint.
     fn is_card_of(&self, draft: &Draft, card: &CardRow) -> Result<bool> {
-        let job = self.job;
-        let newest = draft.prints.first().ok_or(Code::Internal)?;
-        let pan = self.sealer().open_card(card)?;
-        let print = job.keyring.fingerprint_under(newest.generation, &job.merchant, &pan)?;
-        Ok(print == newest.print)
+        self.sealer().is_card(card, draft.prints.first().ok_or(Code::Internal)?)
     }
 
     /// Looks all cards up by all their fingerprints, and locks those that are there.
@@ -506,23 +503,27 @@ impl<'r> Run<'r> {
     /// Takes over a later expiry and a name.
     fn renew(&self, draft: &Draft, row: &mut InstrumentRow) -> Result<()> {
         let sealer = self.sealer();
-        let mut contents = sealer.open_instrument(row)?;
-        let name = draft.contents.name.as_bytes();
-        let later = draft.instrument.expiry > row.expiry;
-        let renamed =
-            !name.is_empty() && draft.instrument.expiry >= row.expiry && name != contents.name.as_bytes();
-        if later || renamed {
+        let was = stack::wipe_after::<{ stack::CIPHER }, _>(|| -> Result<_> {
+            let mut contents = sealer.open_instrument(row)?;
+            let later = draft.instrument.expiry > row.expiry;
+            let mut renamed = false;
+            if draft.has_name && draft.instrument.expiry >= row.expiry {
+                let given = sealer.open_instrument(&draft.instrument)?.name;
+                renamed = given.as_bytes() != contents.name.as_bytes();
+                contents.name = given;
+            }
+            if !later && !renamed {
+                return Ok(None);
+            }
             row.expiry = row.expiry.max(draft.instrument.expiry);
-            if renamed {
-                contents.name = Name::copy_of(name).ok_or(Code::Internal)?;
-            }
             let was = std::mem::take(&mut row.sealed);
-            sealer.seal_instrument(self.job.epoch, row, &contents, &mut Random::new())?;
-            if !self.rows.update_instrument(&self.job.merchant, row, &was)? {
-                return Err(again());
-            }
+            sealer.seal_instrument(self.job.epoch, row, contents.shown(), &mut Random::new())?;
+            Ok(Some(was))
+        })?;
+        match was {
+            Some(was) if !self.rows.update_instrument(&self.job.merchant, row, &was)? => Err(again()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts under the customer's lock, so that two calls at once do not both find room for the last one.
@@ -546,7 +547,11 @@ impl<'r> Run<'r> {
             row.token = self.free_surrogate(draft)?;
         }
         if row.card != draft.instrument.card || row.token != draft.instrument.token {
-            self.sealer().seal_instrument(self.job.epoch, &mut row, &draft.contents, &mut Random::new())?;
+            stack::wipe_after::<{ stack::CIPHER }, _>(|| -> Result<()> {
+                let (sealer, random) = (self.sealer(), &mut Random::new());
+                let contents = sealer.open_instrument(&draft.instrument)?;
+                sealer.seal_instrument(self.job.epoch, &mut row, contents.shown(), random)
+            })?;
         }
         Ok(row)
     }

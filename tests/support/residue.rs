@@ -234,6 +234,11 @@ impl Subject {
         Ok(subject)
     }
 
+    /// A subject that goes on, to be stopped by whoever searches it.
+    pub fn running(child: Child) -> Self {
+        Subject { child, buffers: Vec::new() }
+    }
+
     fn prepare(&mut self, secrets: &[u8]) -> Result<(), String> {
         let stdout = self.child.stdout.take().expect("a pipe");
         for line in BufReader::new(stdout).lines() {

@@ -9,7 +9,8 @@ use aes_siv::siv::Aes256Siv;
 use fpe::ff1::{FF1, FlexibleNumeralString};
 use hmac::{Hmac, Mac};
 use panseal::card::{Pan, Separators, residue};
-use panseal::keys::{KeyKind, Keyring, Root, WrappedKey};
+use panseal::keys::keyring::Sources;
+use panseal::keys::{KeyTable, Keyring, Root};
 use panseal::tokenizer::{Expect, Tokenizer, TokenizerOptions};
 use sha2::Sha256;
 use std::hint::black_box;
@@ -87,9 +88,9 @@ fn main() {
         &mut theirs,
     );
     let key = root.fetch().unwrap();
-    let entries = [KeyKind::Epoch, KeyKind::Index]
-        .map(|kind| WrappedKey::generate(&key, b"bench", (kind, 1), None, 0).unwrap());
-    let keyring = Keyring::open(&root, b"bench", 1, &entries).unwrap();
+    let table = KeyTable::new(&key, 0).unwrap();
+    let sources = Sources { roots: std::slice::from_ref(&root), previous: None, commitment: None };
+    let keyring = Keyring::load(&table, &sources).unwrap();
     compare(
         "fingerprint / crate hmac, key cached",
         "1x",

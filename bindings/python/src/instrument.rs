@@ -104,7 +104,8 @@ impl Instrument {
     }
 }
 
-/// A time as Python has them.
+/// A time as Python has them: one beyond its years 1 to 9999, by a clock that is far off, is the nearest within.
 pub fn utc(py: Python<'_>, time: i64) -> PyResult<Bound<'_, PyDateTime>> {
+    let time = time.clamp(-62_135_596_800, 253_402_300_799);
     PyDateTime::from_timestamp(py, time as f64, Some(&*PyTzInfo::utc(py)?))
 }

@@ -83,9 +83,9 @@ impl Vault {
     /// vault that is gone when it is closed. `scheme` is how tokens are made where a call does not say: "random",
     /// "random:uuid" or "surrogate:K+L". `min_generation` is what `status` told last: an older vault is refused. `root`
     /// is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place: see `panseal.create_root_key`.
-    /// `merchant` is the tenant that this handle works for. `actor` stands in the audit trail where a call names none.
-    /// A handle with `no_reveal` never detokenizes. Another writer is waited for `busy_timeout` seconds, then that is
-    /// BusyError.
+    /// `merchant` is the tenant that this handle works for; two spellings of one text in Unicode are two. `actor`
+    /// stands in the audit trail where a call names none. A handle with `no_reveal` never detokenizes. Another writer is
+    /// waited for `busy_timeout` seconds, then that is BusyError.
     #[staticmethod]
     #[pyo3(signature = (url, *, root, merchant=PlainArg(""), actor=PlainArg(""), scheme=PlainArg("random"),
                         create=true, no_reveal=false, busy_timeout=5.0, min_generation=0),
@@ -289,7 +289,7 @@ impl Vault {
         Instruments::of(slf, customer, active)
     }
 
-    /// How many instruments there are, or a customer has.
+    /// How many instruments there are, or a customer has. Rows are counted, not opened: one that was forged is too.
     #[pyo3(signature = (*, customer=None, active=None))]
     fn count(&self, py: Python<'_>, customer: Option<PlainArg<'_>>, active: Option<bool>) -> PyResult<u64> {
         let customer = customer.map(|customer| customer.0);

@@ -12,6 +12,7 @@ pub use callback::RootCallback;
 
 use crate::error::{Code, Error, Result};
 use crate::secret::arena::KeySlot;
+use crate::secret::stack;
 use base64ct::{Base64, Encoding};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +78,10 @@ impl Root {
 
     /// Fetches the key. `RootKey` when it is absent, malformed, or readable by others than its owner.
     pub fn fetch(&self) -> Result<RootKey> {
+        stack::wipe_after::<{ stack::DEPTH }, _>(|| self.fetched())
+    }
+
+    fn fetched(&self) -> Result<RootKey> {
         let wrapping = match &self.0 {
             Source::File(path) => Wrapping::Local(file::fetch(path)?),
             Source::Env(name) => Wrapping::Local(env::fetch(name)?),
