@@ -2,11 +2,13 @@
 //! is told, and then the new key takes the old one's place. Who finds a new key beside the old one finishes that.
 
 use super::{Site, file_uri};
-use crate::promised;
+use crate::promised::{self, random};
 use panseal::error::{Code, Error, Result};
 use panseal::keys::Root;
 use panseal::vault::Vault;
 use std::fs::{self, File};
+use std::thread;
+use std::time::Duration;
 
 /// Changes the root key; `vault` may have its own handle on the way.
 pub fn change(site: &Site, vault: Option<&Vault>) -> Result<()> {
@@ -34,6 +36,8 @@ fn finish(site: &Site, vault: Option<&Vault>) -> Result<()> {
         },
         Err(error) => return Err(error),
     }
+    // A person types the next command: others come upon the vault meanwhile.
+    thread::sleep(Duration::from_millis(random(100)));
     let copy = site.folder.join("cards.root.copy");
     fs::copy(site.next_root_file(), &copy).map_err(disk)?;
     fs::rename(&copy, site.root_file()).map_err(disk)?;

@@ -131,7 +131,7 @@ fn patiently<T>(site: &Site, mut call: impl FnMut() -> Result<T>) -> Result<T> {
 }
 
 fn pan(number: &str) -> Pan {
-    Pan::parse(number.as_bytes(), Separators::Dropped).ok().expect("a card number")
+    Pan::parse(number.as_bytes(), Separators::Dropped).unwrap_or_else(|_| panic!("a card number"))
 }
 
 fn draw(range: &Range<u64>) -> String {
