@@ -93,8 +93,8 @@ pub unsafe extern "C" fn panseal_vault_rewrap(
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
-            let count = with_progress(progress, userdata, |progress| vault.rewrap(progress))?;
-            unsafe { hand_out(count, sealed) };
+            let done = with_progress(progress, userdata, |progress| vault.rewrap(progress))?;
+            unsafe { hand_out(done.sealed, sealed) };
             Ok(())
         })
     };
@@ -125,8 +125,8 @@ pub unsafe extern "C" fn panseal_vault_change_index(
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
-            let newest = with_progress(progress, userdata, |progress| vault.change_index(progress))?;
-            unsafe { hand_out(newest, generation) };
+            let done = with_progress(progress, userdata, |progress| vault.change_index(progress))?;
+            unsafe { hand_out(done.generation, generation) };
             Ok(())
         })
     };

@@ -1,16 +1,18 @@
 //! Fingerprints under a new index key for the cards that are there, a page at a time, and those of old keys removed.
 
 use super::Vault;
+use super::damage::{Damage, DamageKind};
 use super::life::BATCH;
 use super::seal::Sealer;
-use super::store::{CardRow, Id, Print};
+use super::store::{Id, Print};
 use crate::error::{Code, Result};
 use crate::keys::{KeyKind, Keyring};
 use std::sync::Arc;
 
 impl Vault {
-    /// Gives the cards of a page a fingerprint under the newest index key; gives how many there were and the last one.
-    pub(super) fn index_page(&self, after: &Id) -> Result<(u64, Option<Id>)> {
+    /// Gives the cards of a page a fingerprint under the newest index key; gives how many there were, the last one, and
+    /// those that do not open.
+    pub(super) fn index_page(&self, after: &Id) -> Result<(u64, Option<Id>, Vec<Damage>)> {
         self.work(|keyring, _| {
             let newest = keyring.index_generations().next().ok_or(Code::Internal)?;
             let mut cards = Vec::new();
@@ -18,28 +20,32 @@ impl Vault {
                 cards = rows.all_cards(after, BATCH)?;
                 Ok(())
             })?;
-            let print = |(merchant, card): &(String, CardRow)| {
-                let pan = Sealer::new(keyring, merchant).open_card(card)?;
+            let (mut ids, mut prints, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+            for (merchant, card) in &cards {
+                let opened = Sealer::new(keyring, merchant).open_card(card);
+                let Some(pan) = self.unless_damaged(keyring, opened)? else {
+                    damaged.push(Damage::of_card(DamageKind::Card, merchant, &card.id));
+                    continue;
+                };
                 let print = keyring.fingerprint_under(newest, merchant, &pan)?;
-                Ok(Print { generation: newest, print })
-            };
-            let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
-            if !cards.is_empty() {
-                let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
+                ids.push(card.id);
+                prints.push((merchant, Print { generation: newest, print }));
+            }
+            if !ids.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
                     // One that is gone by now must not get a fingerprint that leads nowhere.
                     let there = rows.lock_cards(&ids)?;
-                    for ((there, (merchant, card)), print) in there.iter().zip(&cards).zip(&prints) {
+                    for ((there, id), (merchant, print)) in there.iter().zip(&ids).zip(&prints) {
                         if *there {
-                            rows.add_print(merchant, print, &card.id)?;
+                            rows.add_print(merchant, print, id)?;
                         }
                     }
                     Ok(())
                 })?;
             }
             let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
-            Ok((cards.len() as u64, last))
+            Ok((cards.len() as u64, last, damaged))
         })
     }
 

@@ -6,6 +6,7 @@
 //! over all rows finds none that needs it, none will ever.
 
 use super::Vault;
+use super::damage::Damage;
 use super::store::{Fence, Id, Rows, Tally};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyKind, KeyState, Root, WrappedKey, epochs};
@@ -19,6 +20,15 @@ type KeyChange<'c> = &'c mut dyn FnMut(&mut Vec<WrappedKey>, &Root, &Fence, i64)
 
 /// Told how many rows are done and how many there are; says whether to go on.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
+
+/// What a [`Vault::change_index`] has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reindexed {
+    /// The new generation.
+    pub generation: u32,
+    /// Cards that do not open: they have no fingerprint any more.
+    pub damaged: Vec<Damage>,
+}
 
 impl Vault {
     /// Makes a new epoch and gives its id. From now on everything is sealed under it; what is sealed under older ones
@@ -34,7 +44,8 @@ impl Vault {
 
     /// Forgets an epoch's key for ever: what it sealed, in backups too, opens no more.
     ///
-    /// `Epoch` for the active epoch, one that is not there, and one that a row still needs: [`Vault::rewrap`] first.
+    /// `Epoch` for the active epoch, one that is not there, and one that a row still needs: [`Vault::rewrap`] first, and
+    /// [`Vault::destroy_even_if_damaged`] where it has left none but damaged ones.
     pub fn destroy(&self, epoch: u32) -> Result<()> {
         self.check_retired(epoch)?;
         let mut tallies = Vec::new();
@@ -49,12 +60,21 @@ impl Vault {
         self.change_keys("destroy", &mut |keys, _, _, _| epochs::destroy(keys, epoch))
     }
 
+    /// [`Vault::destroy`], though rows name the epoch that do not open: they never will again, not even if the damage is
+    /// mended. Gives those rows. `Epoch` as with `destroy`, and where a single one of them opens.
+    pub fn destroy_even_if_damaged(&self, epoch: u32) -> Result<Vec<Damage>> {
+        self.check_retired(epoch)?;
+        let damaged = self.damaged_under(epoch)?;
+        self.change_keys("destroy", &mut |keys, _, _, _| epochs::destroy(keys, epoch))?;
+        Ok(damaged)
+    }
+
     /// Changes the index key, under which fingerprints are made: adds a new one, gives every card a fingerprint under
-    /// it, and forgets the old one and its fingerprints. Gives the new generation.
+    /// it, and forgets the old one and its fingerprints. A card that does not open gets none and is named.
     ///
     /// `progress` as with [`Vault::rewrap`]. 'Same card?' stays exact all the while. Stopped or killed, run it again:
     /// it goes on with the new key that is there.
-    pub fn change_index(&self, progress: Progress<'_>) -> Result<u32> {
+    pub fn change_index(&self, progress: Progress<'_>) -> Result<Reindexed> {
         let mut generation = None;
         self.change_keys("change_index", &mut |keys, root, fence, now| {
             let under_way = |key: &&WrappedKey| {
@@ -66,10 +86,11 @@ impl Vault {
             Ok(())
         })?;
         let total = self.rows_in_all()?;
-        let (mut after, mut done) = (Id::default(), 0);
+        let (mut after, mut done, mut damaged) = (Id::default(), 0, Vec::new());
         loop {
-            let (seen, last) = self.index_page(&after)?;
+            let (seen, last, passed) = self.index_page(&after)?;
             done += seen;
+            damaged.extend(passed);
             if !progress(done, total.max(done)) {
                 return Err(Code::Callback.into());
             }
@@ -87,7 +108,8 @@ impl Vault {
             Ok(())
         })?;
         self.drop_old_prints()?;
-        generation.ok_or_else(|| Code::Internal.into())
+        let generation = generation.ok_or(Code::Internal)?;
+        Ok(Reindexed { generation, damaged })
     }
 
     /// Wraps the keys under another root key, on which this handle goes on. Other handles go on too with the keys that

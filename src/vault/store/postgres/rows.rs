@@ -237,6 +237,11 @@ impl Rows for PostgresRows<'_> {
         Ok(())
     }
 
+    fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
+        let sql = "delete from card_fp where merchant = $1 and card = $2";
+        self.change(sql, &[&merchant, &&card[..]]).map(drop)
+    }
+
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
         let sql = format!(
             "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.id = i.card
@@ -536,7 +541,7 @@ fn key_row(row: &Row) -> Result<WrappedKey> {
     Ok(WrappedKey { info, wrapped: get(row, 6)? })
 }
 
-/// Reads the card's columns, which begin at `at`. A card that is gone leaves nulls.
+/// Reads the card's columns, which begin at `at`.
 fn card_row(row: &Row, at: usize) -> Result<CardRow> {
     Ok(CardRow {
         id: id(row, at)?,
@@ -561,7 +566,11 @@ fn instrument_row(row: &Row) -> Result<InstrumentRow> {
 }
 
 fn pair_row(row: &Row) -> Result<(InstrumentRow, CardRow)> {
-    Ok((instrument_row(row)?, card_row(row, INSTRUMENT_COLUMNS)?))
+    let instrument = instrument_row(row)?;
+    // A card that is gone leaves nulls.
+    let is_gone = get::<Option<&[u8]>>(row, INSTRUMENT_COLUMNS)?.is_none();
+    let card = if is_gone { CardRow::gone(instrument.card) } else { card_row(row, INSTRUMENT_COLUMNS)? };
+    Ok((instrument, card))
 }
 
 fn customer_row(row: &Row, at: usize) -> Result<CustomerRow> {
