@@ -7,8 +7,8 @@
 
 use crate::card::{self, Network, Pan, Separators};
 use crate::error::{Code, Error, Result};
-use crate::keys::file::{KeyringFile, Opened, Stamp};
-use crate::keys::{KeyInfo, KeyKind, Keyring, Purpose, Root};
+use crate::keys::file::{KeyringFile, Opened, Seen, Stamp};
+use crate::keys::{Commitment, KeyInfo, KeyKind, Keyring, Purpose, Root};
 use crate::scheme::{BATCH, Ready, SLOTS, Scheme, Token, slot_of};
 use crate::secret::arena::Locked;
 use crate::secret::stack;
@@ -42,6 +42,10 @@ pub struct TokenizerOptions<'a> {
     pub no_reveal: bool,
     /// The generation that the host has seen last: an older file is `Tampered`. 0: any.
     pub min_generation: i64,
+    /// Another root key to try where `root` is not the right one, as in the middle of a change of the root key.
+    pub second_root: Option<Root>,
+    /// The commitment that the host has seen ([`Status::commitment`]): another file is `Tampered`.
+    pub commitment: Option<Commitment>,
 }
 
 impl<'a> TokenizerOptions<'a> {
@@ -55,6 +59,8 @@ impl<'a> TokenizerOptions<'a> {
             create: false,
             no_reveal: false,
             min_generation: 0,
+            second_root: None,
+            commitment: None,
         }
     }
 }
@@ -83,6 +89,9 @@ pub struct Status {
     /// Grows with every change. A host that remembers it can tell an older copy of the file:
     /// [`TokenizerOptions::min_generation`].
     pub generation: i64,
+    /// A public value that only this keyring has, by which a host knows it again: [`TokenizerOptions::commitment`].
+    /// `None` for a file of the first version, until its next change.
+    pub commitment: Option<Commitment>,
     /// All epochs, the oldest first.
     pub epochs: Vec<KeyInfo>,
 }
@@ -98,7 +107,9 @@ pub struct Tokenizer {
     merchant: Box<str>,
     file: KeyringFile,
     no_reveal: bool,
-    min_generation: i64,
+    /// What the host knew of the file when it opened it.
+    told: Seen,
+    second_root: Option<Root>,
     /// Without a lock, so that no thread can hold one across a fork.
     loaded: ArcSwap<Loaded>,
 }
@@ -124,14 +135,15 @@ impl Tokenizer {
             let slot = needs_slot(options.scheme).then_some(*SLOTS.start());
             file.create(&options.root, slot, now())?;
         }
-        let opened = file.open(&options.root, options.min_generation)?;
-        let loaded = Loaded::of(opened, &options.root, options.scheme)?;
+        let told = Seen { generation: options.min_generation, commitment: options.commitment };
+        let loaded = read(&file, &options.root, options.second_root.as_ref(), told, options.scheme)?;
         Ok(Tokenizer {
             scheme: options.scheme,
             merchant: merchant.into(),
             file,
             no_reveal: options.no_reveal,
-            min_generation: options.min_generation,
+            told,
+            second_root: options.second_root.clone(),
             loaded: ArcSwap::from_pointee(loaded),
         })
     }
@@ -260,7 +272,7 @@ impl Tokenizer {
     /// Makes a new epoch and gives its id; the one before is from now on only for the way back. The file is on disk
     /// before the first token is made under it. `Exhausted` where `ff1` has no slot left.
     pub fn rotate(&self) -> Result<u32> {
-        self.change(|root, at_least| self.file.rotate(root, at_least, now()))?.keyring.active_epoch()
+        self.change(|root, seen| self.file.rotate(root, seen, now()))?.keyring.active_epoch()
     }
 
     /// Forgets an epoch's key for ever. The tokenizer stores no tokens, so it cannot know whether one is left that
@@ -271,7 +283,7 @@ impl Tokenizer {
         if !tokens_are_gone {
             return Err(Code::Epoch.into());
         }
-        self.change(|root, at_least| self.file.destroy(root, at_least, epoch)).map(|_| ())
+        self.change(|root, seen| self.file.destroy(root, seen, epoch)).map(|_| ())
     }
 
     /// Lets a destroyed epoch's slot be given to a new one. A token with that slot which still lies about somewhere
@@ -279,14 +291,14 @@ impl Tokenizer {
     ///
     /// `Argument` for a slot that is free, `Epoch` for one of a live epoch.
     pub fn free_slot(&self, slot: u8) -> Result<()> {
-        self.change(|root, at_least| self.file.free_slot(root, at_least, slot)).map(|_| ())
+        self.change(|root, seen| self.file.free_slot(root, seen, slot)).map(|_| ())
     }
 
     /// Wraps the keyring under another root key, on which this handle goes on. Other handles that have the old one
     /// answer `RootKey` when they next read the file.
     pub fn change_root(&self, to: &Root) -> Result<()> {
         let now = self.loaded.load_full();
-        let opened = self.file.change_root(&now.root, to, self.at_least(&now))?;
+        let opened = self.file.change_root(&now.root, to, self.seen(&now))?;
         self.install(Loaded::of(opened, to, self.scheme)?);
         Ok(())
     }
@@ -295,7 +307,12 @@ impl Tokenizer {
     pub fn status(&self) -> Result<Status> {
         self.refresh()?;
         let loaded = self.loaded.load();
-        Ok(Status { generation: loaded.keyring.version(), epochs: loaded.keyring.infos().copied().collect() })
+        let epochs = loaded.keyring.infos().filter(|info| info.kind == KeyKind::Epoch);
+        Ok(Status {
+            generation: loaded.keyring.version(),
+            commitment: loaded.keyring.commitment(),
+            epochs: epochs.copied().collect(),
+        })
     }
 
     /// Reads the file again where it was changed, and says whether it was.
@@ -348,20 +365,24 @@ impl Tokenizer {
     #[cold]
     fn reload(&self, loaded: &Loaded) -> Result<Arc<Loaded>> {
         apart(|| {
-            let opened = self.file.open(&loaded.root, self.at_least(loaded))?;
-            Ok(self.install(Loaded::of(opened, &loaded.root, self.scheme)?))
+            let seen = self.seen(loaded);
+            let fresh = read(&self.file, &loaded.root, self.second_root.as_ref(), seen, self.scheme)?;
+            Ok(self.install(fresh))
         })
     }
 
-    fn change(&self, change: impl FnOnce(&Root, i64) -> Result<Opened>) -> Result<Arc<Loaded>> {
+    fn change(&self, change: impl FnOnce(&Root, Seen) -> Result<Opened>) -> Result<Arc<Loaded>> {
         let now = self.loaded.load_full();
-        let opened = change(&now.root, self.at_least(&now))?;
+        let opened = change(&now.root, self.seen(&now))?;
         Ok(self.install(Loaded::of(opened, &now.root, self.scheme)?))
     }
 
-    /// The file does not grow younger.
-    fn at_least(&self, loaded: &Loaded) -> i64 {
-        self.min_generation.max(loaded.keyring.version())
+    /// The file does not grow younger, and keeps its table key.
+    fn seen(&self, loaded: &Loaded) -> Seen {
+        Seen {
+            generation: self.told.generation.max(loaded.keyring.version()),
+            commitment: loaded.keyring.commitment().or(self.told.commitment),
+        }
     }
 
     /// Puts keys in the place of older ones; of two threads that read the file at once, the one that is late leaves
@@ -476,6 +497,23 @@ impl Tokenizer {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Reads the file with the root key that fits.
+fn read(
+    file: &KeyringFile,
+    root: &Root,
+    second: Option<&Root>,
+    seen: Seen,
+    scheme: Scheme,
+) -> Result<Loaded> {
+    let with = |root| file.open(root, seen).and_then(|opened| Loaded::of(opened, root, scheme));
+    match (with(root), second) {
+        (Err(refused), Some(second)) if refused.code() == Code::RootKey => {
+            with(second).map_err(|error| if error.code() == Code::RootKey { refused } else { error })
+        }
+        (outcome, _) => outcome,
     }
 }
 

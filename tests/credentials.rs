@@ -71,12 +71,27 @@ fn no_key_is_on_disk_but_the_places_where_it_would_be_are_searched() {
 }
 
 #[test]
-fn a_vault_of_the_version_before_gets_its_table() {
+fn a_revoked_credential_stays_revoked_whatever_is_put_back() {
     let place = Place::new();
-    let token = token(&place.open());
-    place.sql("drop table credential; pragma user_version = 2");
     let vault = place.open();
-    assert!(vault.lookup(token.as_bytes()).is_ok());
     let key = vault.grant(&GRANT).unwrap();
-    assert!(vault.credential_of_bearer(key.as_bytes()).unwrap().is_some());
+    let other = place.open();
+    place.sql("create table kept as select * from credential");
+    vault.revoke(key.id()).unwrap();
+    place.sql("delete from credential; insert into credential select * from kept; drop table kept");
+    for vault in [&vault, &other, &place.open()] {
+        let found = vault.credential_of_bearer(key.as_bytes()).unwrap().expect("the row is there");
+        assert_ne!(found.revoked_at, 0, "the key table knows it");
+        assert_ne!(vault.credentials("", 10).unwrap()[0].revoked_at, 0);
+    }
+    place.sql("delete from revoked");
+    let reopened = Vault::open(&OpenOptions {
+        merchant: "m-1",
+        ..OpenOptions::new(&format!("sqlite:{}", place.db().display()), Root::parse(&place.root()).unwrap())
+    });
+    assert_eq!(
+        reopened.err().unwrap().code(),
+        panseal::error::Code::Tampered,
+        "nor can it be taken off the table"
+    );
 }

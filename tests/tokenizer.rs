@@ -183,7 +183,7 @@ fn destroying_wants_an_old_epoch_and_the_callers_word() {
     assert_eq!(states(&status), [(1, KeyState::Destroyed, None), (2, KeyState::Active, None)]);
     assert!(status.epochs[0].retired_at >= status.epochs[0].created_at && status.epochs[1].retired_at == 0);
     let text = std::fs::read_to_string(place.keyring()).unwrap();
-    assert!(text.contains(" - ") && text.lines().nth(3).unwrap().ends_with(" -"), "the wrapped key is gone");
+    assert!(text.contains(" - ") && text.lines().nth(4).unwrap().ends_with(" -"), "the wrapped key is gone");
 }
 
 #[test]
@@ -411,7 +411,7 @@ fn a_wrong_root_key_and_a_newer_file_are_told_apart() {
     let other = Root::parse(&place.uri("other")).unwrap();
     assert_eq!(code(open_at(&place.keyring(), "siv", other, |options| options)), Code::RootKey);
     let text = std::fs::read_to_string(place.keyring()).unwrap();
-    std::fs::write(place.keyring(), text.replacen("keyring 1", "keyring 2", 1)).unwrap();
+    std::fs::write(place.keyring(), text.replacen("keyring 2", "keyring 3", 1)).unwrap();
     assert_eq!(code(place.open("siv")), Code::SchemaNewer);
     std::fs::write(place.keyring(), "something else").unwrap();
     assert_eq!(code(place.open("siv")), Code::NotAVault);
@@ -460,12 +460,12 @@ impl Hsm {
 
 impl RootCallback for Hsm {
     fn wrap(&self, key_id: &str, context: &str, key: &[u8], out: &mut [u8]) -> Result<usize> {
-        assert!(key_id.starts_with("epoch:") && key.len() == 32);
+        assert!(["epoch:", "table:"].iter().any(|kind| key_id.starts_with(kind)) && key.len() == 32);
         self.turn(context, key, out)
     }
 
     fn unwrap(&self, key_id: &str, context: &str, wrapped: &[u8], out: &mut [u8]) -> Result<usize> {
-        assert!(key_id.starts_with("epoch:") && out.len() == 32);
+        assert!(["epoch:", "table:"].iter().any(|kind| key_id.starts_with(kind)) && out.len() == 32);
         self.turn(context, wrapped, out)
     }
 }
@@ -516,8 +516,8 @@ fn what_a_callback_wrapped_is_bound_to_its_entry() {
     let text = std::fs::read_to_string(place.keyring()).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let entry = |line: &str| line.splitn(7, ' ').map(str::to_owned).collect::<Vec<_>>();
-    let (first, second) = (entry(&lines[3]), entry(&lines[4]));
-    lines[3] = [&first[..6], &second[6..]].concat().join(" ");
+    let (first, second) = (entry(&lines[4]), entry(&lines[5]));
+    lines[4] = [&first[..6], &second[6..]].concat().join(" ");
     std::fs::write(place.keyring(), lines.join("\n") + "\n").unwrap();
     assert_eq!(code(open(false)), Code::Tampered);
 }

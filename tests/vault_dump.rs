@@ -193,7 +193,11 @@ fn an_sqlite_file_its_log_and_its_dump_hold_no_secret() {
         .map(|key| key.unwrap())
         .collect();
     let keys = keys(&place, &id, &wrapped);
-    assert_eq!(keys.len(), 1 + 2 + 1, "the root key, two epochs, the index key in force");
+    assert_eq!(
+        keys.len(),
+        1 + 2 + 3,
+        "the root key, two epochs, the index key in force, table and audit key"
+    );
     let search = search(&numbers, &keys);
     // It does not belong beside the vault anyway.
     fs::remove_file(place.folder.path().join("cards.root")).unwrap();
@@ -236,7 +240,11 @@ fn a_dump_of_postgresql_its_files_and_its_log_hold_no_secret() {
     let wrapped: Vec<Wrapped> = wrapped.lines().map(key).collect();
     let id = unhex(&server.sql("select encode(vault, 'hex') from panseal.fence"));
     let keys = keys(&place, &id, &wrapped);
-    assert_eq!(keys.len(), 1 + 2 + 1, "the root key, two epochs, the index key in force");
+    assert_eq!(
+        keys.len(),
+        1 + 2 + 3,
+        "the root key, two epochs, the index key in force, table and audit key"
+    );
     let search = search(&numbers, &keys);
     let everywhere = || {
         server.sql("checkpoint");

@@ -837,10 +837,10 @@ fn a_vault_of_the_first_release_is_brought_up_to_date() {
     let before = trail(&place.sql());
     let vault = place.open();
     let status = vault.status().unwrap();
-    assert_eq!((status.schema, status.generation, status.instruments, status.cards), (3, 3, 4, 3));
+    assert_eq!((status.schema, status.generation, status.instruments, status.cards), (4, 4, 4, 3));
     let sql = place.sql();
     let version: i32 = sql.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
     let mut after = trail(&sql);
     assert_eq!(after, before);
     let by_id: Vec<i64> = sql
@@ -894,7 +894,7 @@ fn a_vault_of_the_first_release_is_opened_by_many_at_once() {
         }
     });
     assert_eq!(opened.into_inner(), 8);
-    assert_eq!(place.open().status().unwrap().generation, 3, "once a step");
+    assert_eq!(place.open().status().unwrap().generation, 4, "once a step");
 }
 
 #[test]
@@ -930,7 +930,7 @@ fn a_migration_that_is_killed_is_done_by_the_next() {
 
 #[test]
 fn a_newer_vault_is_refused_and_left_as_it_is() {
-    for version in [4, 1000] {
+    for version in [5, 1000] {
         let (_, place) = First::restore();
         place.sql().pragma_update(None, "user_version", version).unwrap();
         let before = fs::read(place.db()).unwrap();

@@ -1,4 +1,4 @@
-//! Working keys: HKDF-SHA-256 (RFC 5869) from an epoch or index key, one for each purpose and merchant.
+//! Working keys: HKDF-SHA-256 (RFC 5869) from a wrapped key, one for each purpose and merchant.
 
 use crate::error::{Code, Result};
 use hkdf::Hkdf;
@@ -21,6 +21,12 @@ pub enum Purpose {
     Header,
     /// Key check values: AES-256-CMAC.
     Kcv,
+    /// The key table: HMAC-SHA-256. From the table key.
+    Table,
+    /// The public commitment to the table key: the working key itself.
+    Commitment,
+    /// The lines of the audit trail: HMAC-SHA-256. From the audit key.
+    Audit,
 }
 
 impl Purpose {
@@ -33,6 +39,9 @@ impl Purpose {
             Purpose::Mac => b"mac",
             Purpose::Header => b"header",
             Purpose::Kcv => b"kcv",
+            Purpose::Table => b"table",
+            Purpose::Commitment => b"commitment",
+            Purpose::Audit => b"audit",
         }
     }
 

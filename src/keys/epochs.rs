@@ -58,6 +58,12 @@ pub fn rewrap(entries: &mut [WrappedKey], from: &RootKey, to: &RootKey, keyring:
     entries.iter_mut().try_for_each(|entry| entry.rewrap(from, to, keyring))
 }
 
+/// Unwraps all keys, to know that this root key does; `RootKey`, `Tampered`, `Callback`.
+pub fn check_all(entries: &[WrappedKey], root: &RootKey, keyring: &[u8]) -> Result<()> {
+    let mut live = entries.iter().filter(|entry| entry.info.is_live());
+    live.try_for_each(|entry| entry.unwrap(root, keyring).map(drop))
+}
+
 /// Adds a new active index key; the one before stays in force beside it until it is dropped. Its generation is given
 /// back. `Epoch` where two are in force already.
 pub fn begin_index(entries: &mut Vec<WrappedKey>, root: &RootKey, keyring: &[u8], now: i64) -> Result<u32> {
@@ -75,14 +81,22 @@ pub fn begin_index(entries: &mut Vec<WrappedKey>, root: &RootKey, keyring: &[u8]
     Ok(id)
 }
 
-/// Forgets all index keys but the active one.
-pub fn drop_old_index(entries: &mut [WrappedKey]) {
+/// Forgets the index keys before generation `filled`, under which every card has a fingerprint by now. Says whether there
+/// was one. Where a newer generation has begun since, its predecessor is still needed: nothing is forgotten.
+pub fn drop_older_index(entries: &mut [WrappedKey], filled: u32) -> bool {
+    let active = index_keys(entries).find(|entry| entry.info.state == KeyState::Active);
+    if active.is_none_or(|entry| entry.info.id != filled) {
+        return false;
+    }
+    let mut dropped = false;
     for entry in entries.iter_mut().filter(|entry| entry.info.kind == KeyKind::Index) {
         if entry.info.state == KeyState::DecryptOnly {
             entry.info.state = KeyState::Destroyed;
             entry.wrapped = Vec::new();
+            dropped = true;
         }
     }
+    dropped
 }
 
 fn index_keys(entries: &[WrappedKey]) -> impl Iterator<Item = &WrappedKey> {

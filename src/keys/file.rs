@@ -1,7 +1,10 @@
 //! The keyring file: the epochs of a vaultless tokenizer.
 //!
-//! Lines of text that may be read by everybody and changed by nobody: a MAC over all of them is under a key of the
-//! active epoch. `docs/token-schemes.md` has the format.
+//! Lines of text that may be read by everybody and changed by nobody: a MAC over all of them is under the file's table
+//! key, which outlives all epochs. `docs/token-schemes.md` has the format.
+//!
+//! Files of the first version have no table key, and their MAC is under the active epoch. They are read, and become
+//! files of this version with the next change.
 //!
 //! A change is made under a lock on a file beside it, to what is in the file by then; it is on disk under the file's
 //! name before anybody uses it. Readers take no lock: they find the old file or the new one.
@@ -10,16 +13,17 @@ use super::epochs;
 use super::keyring::Keyring;
 use super::root::Root;
 use super::wrapped::{KeyInfo, KeyKind, KeyState, WrappedKey};
-use super::{CheckValue, disk};
+use super::{CheckValue, Commitment, KEYRING_ID_LEN, disk};
 use crate::error::{Code, Error, Result};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 const TITLE: &str = "panseal-keyring ";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+const FIRST_VERSION: &str = "1";
 const MAC_LEN: usize = 32;
-const ID_LEN: usize = 16;
+const ID_LEN: usize = KEYRING_ID_LEN;
 /// The last line.
 const MAC_LINE: usize = "mac ".len() + 2 * MAC_LEN + 1;
 /// Far more than a daily rotation fills in a human life.
@@ -36,6 +40,15 @@ pub struct Opened {
     pub keyring: Keyring,
     /// What the file looked like.
     pub stamp: Stamp,
+}
+
+/// What is known of the file already, by which another one in its place is noticed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// The generation that was seen last.
+    pub generation: i64,
+    /// The commitment to its table key, where it had one.
+    pub commitment: Option<Commitment>,
 }
 
 /// By this a reader notices, without reading, that there is another file.
@@ -81,39 +94,41 @@ impl KeyringFile {
             }
             let mut id = [0; ID_LEN];
             getrandom::fill(&mut id).map_err(|_| Code::Internal)?;
-            let first = WrappedKey::generate(&root.fetch()?, &id, (KeyKind::Epoch, 1), slot, now)?;
-            self.publish(root, &Content { id, generation: 1, entries: vec![first] }).map(|_| ())
+            let key = root.fetch()?;
+            let table = WrappedKey::generate(&key, &id, (KeyKind::Table, 1), None, now)?;
+            let first = WrappedKey::generate(&key, &id, (KeyKind::Epoch, 1), slot, now)?;
+            self.publish(root, &Content { id, generation: 1, entries: vec![table, first] }).map(|_| ())
         })
     }
 
     /// Reads and unwraps the file.
     ///
-    /// `NotAVault` where no keyring is; `RootKey`; `Callback`; `Tampered` for one that was changed, cut, or is older
-    /// than the generation `at_least`; `SchemaNewer`; `Store`.
-    pub fn open(&self, root: &Root, at_least: i64) -> Result<Opened> {
-        Ok(self.read(root, at_least)?.1)
+    /// `NotAVault` where no keyring is; `RootKey`; `Callback`; `Tampered` for one that was changed, cut, is older than
+    /// was seen, or has another table key; `SchemaNewer`; `Store`.
+    pub fn open(&self, root: &Root, seen: Seen) -> Result<Opened> {
+        Ok(self.read(root, seen)?.1)
     }
 
     /// Adds a new active epoch: see [`epochs::rotate`].
-    pub fn rotate(&self, root: &Root, at_least: i64, now: i64) -> Result<Opened> {
-        self.change(root, root, at_least, |content| {
+    pub fn rotate(&self, root: &Root, seen: Seen, now: i64) -> Result<Opened> {
+        self.change(root, root, seen, |content| {
             epochs::rotate(&mut content.entries, &root.fetch()?, &content.id, now).map(|_| ())
         })
     }
 
     /// Forgets an epoch's key: see [`epochs::destroy`].
-    pub fn destroy(&self, root: &Root, at_least: i64, epoch: u32) -> Result<Opened> {
-        self.change(root, root, at_least, |content| epochs::destroy(&mut content.entries, epoch))
+    pub fn destroy(&self, root: &Root, seen: Seen, epoch: u32) -> Result<Opened> {
+        self.change(root, root, seen, |content| epochs::destroy(&mut content.entries, epoch))
     }
 
     /// Opens a destroyed epoch's slot: see [`epochs::free_slot`].
-    pub fn free_slot(&self, root: &Root, at_least: i64, slot: u8) -> Result<Opened> {
-        self.change(root, root, at_least, |content| epochs::free_slot(&mut content.entries, slot))
+    pub fn free_slot(&self, root: &Root, seen: Seen, slot: u8) -> Result<Opened> {
+        self.change(root, root, seen, |content| epochs::free_slot(&mut content.entries, slot))
     }
 
     /// Wraps the epochs under another root key.
-    pub fn change_root(&self, from: &Root, to: &Root, at_least: i64) -> Result<Opened> {
-        self.change(from, to, at_least, |content| {
+    pub fn change_root(&self, from: &Root, to: &Root, seen: Seen) -> Result<Opened> {
+        self.change(from, to, seen, |content| {
             epochs::rewrap(&mut content.entries, &from.fetch()?, &to.fetch()?, &content.id)
         })
     }
@@ -127,18 +142,23 @@ impl KeyringFile {
         &self,
         root: &Root,
         root_after: &Root,
-        at_least: i64,
+        seen: Seen,
         work: impl FnOnce(&mut Content) -> Result<()>,
     ) -> Result<Opened> {
         self.locked(|| {
-            let (mut content, _) = self.read(root, at_least)?;
+            let (mut content, _) = self.read(root, seen)?;
+            if !content.entries.iter().any(|entry| entry.info.kind == KeyKind::Table) {
+                let now = content.entries.iter().map(|entry| entry.info.created_at).max().unwrap_or(0);
+                let key = (KeyKind::Table, 1);
+                content.entries.insert(0, WrappedKey::generate(&root.fetch()?, &content.id, key, None, now)?);
+            }
             work(&mut content)?;
             content.generation = content.generation.checked_add(1).ok_or(Code::Exhausted)?;
             self.publish(root_after, &content)
         })
     }
 
-    fn read(&self, root: &Root, at_least: i64) -> Result<(Content, Opened)> {
+    fn read(&self, root: &Root, seen: Seen) -> Result<(Content, Opened)> {
         let mut file =
             disk::open_without_waiting(&self.path).map_err(|error| failed(&error, Code::NotAVault))?;
         let about = file.metadata().map_err(store)?;
@@ -149,9 +169,10 @@ impl KeyringFile {
         (&mut file).take(MOST_BYTES).read_to_end(&mut bytes).map_err(store)?;
         let (text, mac) = split(&bytes)?;
         let content = Content::parse(text).ok_or(Code::Tampered)?;
-        let keyring = Keyring::unwrap(&root.fetch()?, &content.id, content.generation, &content.entries)?;
-        keyring.verify_header(text, &mac)?;
-        if content.generation < at_least {
+        let keyring = Keyring::unwrap(&root.fetch()?, content.id, content.generation, &content.entries)?;
+        keyring.verify_file(text, &mac)?;
+        let another = seen.commitment.is_some_and(|seen| keyring.commitment() != Some(seen));
+        if content.generation < seen.generation || another {
             return Err(Code::Tampered.into());
         }
         Ok((content, Opened { keyring, stamp: Stamp::of(&about) }))
@@ -160,9 +181,9 @@ impl KeyringFile {
     /// Puts the content in the file's place, whole and durably. Everything in it is unwrapped first: nobody should
     /// depend on a key that cannot be had back.
     fn publish(&self, root: &Root, content: &Content) -> Result<Opened> {
-        let keyring = Keyring::unwrap(&root.fetch()?, &content.id, content.generation, &content.entries)?;
+        let keyring = Keyring::unwrap(&root.fetch()?, content.id, content.generation, &content.entries)?;
         let mut text = content.to_text();
-        let mac = keyring.header_mac(text.as_bytes())?;
+        let mac = keyring.file_mac(text.as_bytes())?;
         text.push_str(&format!("mac {}\n", to_hex(&mac)));
         let fresh = self.beside(".new");
         let written = write_whole(&fresh, text.as_bytes());
@@ -229,8 +250,15 @@ struct Content {
 
 impl Content {
     fn to_text(&self) -> String {
-        let mut text = format!("{TITLE}{VERSION}\nid {}\ngeneration {}\n", to_hex(&self.id), self.generation);
+        let has_table = self.entries.iter().any(|entry| entry.info.kind == KeyKind::Table);
+        let version = if has_table { VERSION } else { FIRST_VERSION };
+        let mut text = format!("{TITLE}{version}\nid {}\ngeneration {}\n", to_hex(&self.id), self.generation);
         for WrappedKey { info, wrapped } in &self.entries {
+            if info.kind == KeyKind::Table {
+                let (created, check) = (info.created_at, info.check);
+                text.push_str(&format!("table {created} {check} {}\n", to_hex(wrapped)));
+                continue;
+            }
             let slot = info.slot.map_or("-".to_owned(), |slot| slot.to_string());
             let wrapped = if wrapped.is_empty() { "-".to_owned() } else { to_hex(wrapped) };
             let state = info.state.name();
@@ -246,10 +274,28 @@ impl Content {
         let mut lines = text.lines().skip(1);
         let id = from_hex(lines.next()?.strip_prefix("id ")?)?.try_into().ok()?;
         let generation = lines.next()?.strip_prefix("generation ")?.parse().ok()?;
-        let entries = lines.map(parse_epoch).collect::<Option<_>>()?;
+        let entries =
+            lines.map(|line| parse_table(line).or_else(|| parse_epoch(line))).collect::<Option<_>>()?;
         let content = Content { id, generation, entries };
-        (content.to_text() == text).then_some(content)
+        // A file has at most one table key, and it stands first.
+        let tables = content.entries.iter().skip(1).filter(|entry| entry.info.kind == KeyKind::Table).count();
+        (tables == 0 && content.to_text() == text).then_some(content)
     }
+}
+
+fn parse_table(line: &str) -> Option<WrappedKey> {
+    let mut fields = line.strip_prefix("table ")?.split(' ');
+    let mut field = || fields.next();
+    let info = KeyInfo {
+        kind: KeyKind::Table,
+        id: 1,
+        state: KeyState::Active,
+        slot: None,
+        created_at: field()?.parse().ok()?,
+        retired_at: 0,
+        check: CheckValue::from_hex(field()?.as_bytes())?,
+    };
+    Some(WrappedKey { info, wrapped: from_hex(field()?)? })
 }
 
 fn parse_epoch(line: &str) -> Option<WrappedKey> {
@@ -278,7 +324,7 @@ fn parse_epoch(line: &str) -> Option<WrappedKey> {
 fn split(bytes: &[u8]) -> Result<(&[u8], [u8; MAC_LEN])> {
     let version = bytes.strip_prefix(TITLE.as_bytes()).ok_or(Code::NotAVault)?;
     let version = version.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if version != VERSION.as_bytes() {
+    if ![VERSION, FIRST_VERSION].map(str::as_bytes).contains(&version) {
         let newer = version.iter().all(u8::is_ascii_digit) && !version.is_empty();
         return Err(if newer { Code::SchemaNewer } else { Code::Tampered }.into());
     }

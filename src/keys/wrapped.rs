@@ -18,27 +18,35 @@ const MAC_LEN: usize = 32;
 /// The most bytes that a callback may make of a key.
 const CALLBACK_ROOM: usize = 1024;
 
-/// The two kinds of key that the root key wraps.
+/// The kinds of key that the root key wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// A data key.
     Epoch,
     /// A fingerprint key; its id is its generation.
     Index,
+    /// The table key: it authenticates the key table and seals no row. It outlives all epochs.
+    Table,
+    /// The audit key: it chains the lines of the audit trail. It outlives all epochs.
+    Audit,
 }
 
 impl KeyKind {
+    const ALL: [KeyKind; 4] = [KeyKind::Epoch, KeyKind::Index, KeyKind::Table, KeyKind::Audit];
+
     /// The name that stores and associated data use.
     pub fn name(self) -> &'static str {
         match self {
             KeyKind::Epoch => "epoch",
             KeyKind::Index => "index",
+            KeyKind::Table => "table",
+            KeyKind::Audit => "audit",
         }
     }
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<KeyKind> {
-        [KeyKind::Epoch, KeyKind::Index].into_iter().find(|kind| kind.name() == name)
+        KeyKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -109,7 +117,7 @@ impl KeyInfo {
 }
 
 /// A key as a store keeps it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     /// What stands in the clear.
     pub info: KeyInfo,
@@ -126,10 +134,21 @@ impl WrappedKey {
         slot: Option<u8>,
         now: i64,
     ) -> Result<WrappedKey> {
+        Ok(WrappedKey::generate_with_key(root, keyring, (kind, id), slot, now)?.0)
+    }
+
+    /// [`WrappedKey::generate`], with the key itself for who has a use for it at once.
+    pub(super) fn generate_with_key(
+        root: &RootKey,
+        keyring: &[u8],
+        (kind, id): (KeyKind, u32),
+        slot: Option<u8>,
+        now: i64,
+    ) -> Result<(WrappedKey, KeySlot)> {
         let key = KeySlot::fill(KEY_LEN, |out| getrandom::fill(out).map_err(|_| Code::Internal.into()))?;
         let check = CheckValue::of(&key)?;
         let info = KeyInfo { kind, id, state: KeyState::Active, slot, check, created_at: now, retired_at: 0 };
-        Ok(WrappedKey { info, wrapped: wrap(root, keyring, &info, &key)? })
+        Ok((WrappedKey { info, wrapped: wrap(root, keyring, &info, &key)? }, key))
     }
 
     /// The key. `RootKey` when the root key is another one, `Tampered` when the entry was changed, `Callback`.
@@ -225,8 +244,13 @@ impl Names {
 
 /// A MAC over what stands beside a key, under a working key of it.
 pub(super) fn header_mac(key: &KeySlot, bytes: &[u8]) -> Result<Hmac<Sha256>> {
-    let len = Purpose::Header.key_len();
-    let working = KeySlot::fill(len, |out| key.with(|key| derive(key, Purpose::Header, "", out))?)?;
+    mac_under(key, Purpose::Header, bytes)
+}
+
+/// A MAC over bytes under a key's working key for a purpose.
+pub(super) fn mac_under(key: &KeySlot, purpose: Purpose, bytes: &[u8]) -> Result<Hmac<Sha256>> {
+    let len = purpose.key_len();
+    let working = KeySlot::fill(len, |out| key.with(|key| derive(key, purpose, "", out))?)?;
     working.with(|key| {
         let mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::from(Code::Internal))?;
         Ok(mac.chain_update(bytes))

@@ -4,12 +4,15 @@
 //! outside, with an id, and is kept itself, for signatures are checked with it. Both are sealed with all that stands in
 //! the clear beside them: a row that was pointed at another merchant, or given more scopes, does not open.
 
+use super::life::KeyChange;
 use super::seal::{KEY_ROOM, Sealer};
-use super::store::{CredentialRow, again};
-use super::{ID_MAX, LIST_MAX, Vault, check_id, check_kept, check_text};
+use super::store::{AuditRow, CredentialRow, Rows, again};
+use super::{ID_MAX, LIST_MAX, Vault, check_fence, check_id, check_kept, check_text};
 use crate::error::{Code, Result};
+use crate::keys::{Keyring, Revoked};
 use crate::secret::SecretText;
 use sha2::{Digest, Sha256};
+use std::cell::Cell;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -185,26 +188,45 @@ impl Vault {
 
     /// Has a credential of this handle's merchant refused from now on. Doing so twice is fine. `Token` where there is
     /// none of that id.
+    ///
+    /// Its id goes into the key table: putting an older row back does not revive it.
     pub fn revoke(&self, id: &str) -> Result<()> {
         check_id(id)?;
         self.ask("credential", 1)?;
-        self.work(|keyring, now| {
-            let mut line = self.line(now, "revoke", "")?;
-            line.reason = id.into();
-            self.write(keyring, &line, &mut |rows| {
-                let found = rows.credential(id)?.filter(|row| *row.merchant == *self.merchant);
-                let mut row = found.ok_or(Code::Token)?;
-                if row.revoked_at != 0 {
-                    return Ok(());
-                }
-                let sealer = Sealer::new(keyring, &self.merchant);
-                let secret = sealer.open_credential(&row)?;
-                row.revoked_at = now;
-                let was = std::mem::take(&mut row.sealed);
-                sealer.seal_credential(keyring.active_epoch()?, &mut row, &secret)?;
-                if rows.update_credential(&row, &was)? { Ok(()) } else { Err(again()) }
-            })
-        })
+        let line = |now| Ok(AuditRow { reason: id.into(), ..self.line(now, "revoke", "")? });
+        let at = Cell::new(0);
+        let mut prepare = |change: &mut KeyChange<'_>| {
+            let row = self.own_credential(id)?;
+            at.set(change.now);
+            if change.keyring.revoked_at(id).is_some() {
+                return Ok(false);
+            }
+            change.after.revoked.push(Revoked { id: row.id, at: change.now });
+            Ok(true)
+        };
+        self.change_keys_and(line, &mut prepare, &mut |rows| self.mark_revoked(rows, id, at.get()))
+    }
+
+    fn own_credential(&self, id: &str) -> Result<CredentialRow> {
+        let mut found = None;
+        self.shared.store.read(&mut |rows| {
+            found = rows.credential(id)?.filter(|row| *row.merchant == *self.merchant);
+            Ok(())
+        })?;
+        found.ok_or_else(|| Code::Token.into())
+    }
+
+    /// So that lists tell it without the key table.
+    fn mark_revoked(&self, rows: &dyn Rows, id: &str, at: i64) -> Result<()> {
+        let Some(mut row) = rows.credential(id)?.filter(|row| row.revoked_at == 0) else { return Ok(()) };
+        // The keys with which the row was sealed are those of any keyring of this vault.
+        let keyring = self.shared.keyring.load_full();
+        let sealer = Sealer::new(&keyring, &self.merchant);
+        let secret = sealer.open_credential(&row)?;
+        row.revoked_at = at;
+        let was = std::mem::take(&mut row.sealed);
+        sealer.seal_credential(keyring.active_epoch()?, &mut row, &secret)?;
+        if rows.update_credential(&row, &was)? { Ok(()) } else { Err(again()) }
     }
 
     /// The credentials of this handle's merchant in the order of their ids, those behind `after`, revoked ones too; up
@@ -222,7 +244,9 @@ impl Vault {
                 Ok(())
             })?;
             let sealer = Sealer::new(keyring, &self.merchant);
-            let shown = |row: &CredentialRow| sealer.open_credential(row).map(|_| Credential::of(row));
+            let shown = |row: &CredentialRow| {
+                sealer.open_credential(row).map(|_| Credential::of(&row_as_it_is(row.clone(), keyring)))
+            };
             found.iter().map(shown).collect()
         })
     }
@@ -266,12 +290,21 @@ impl Vault {
         self.work(|keyring, _| {
             let mut found = None;
             self.shared.store.read(&mut |rows| {
+                // What is revoked is known as of these keys.
+                check_fence(rows, keyring)?;
                 found = rows.credential(id)?;
                 Ok(())
             })?;
             let Some(row) = found else { return Ok(None) };
             let secret = Sealer::new(keyring, &row.merchant).open_credential(&row)?;
-            Ok(Some((Credential::of(&row), work(secret.as_bytes()))))
+            Ok(Some((Credential::of(&row_as_it_is(row, keyring)), work(secret.as_bytes()))))
         })
     }
+}
+
+/// A row that was put back as it was before it was revoked does not say so; the key table does.
+fn row_as_it_is(row: CredentialRow, keyring: &Keyring) -> CredentialRow {
+    let revoked_at =
+        if row.revoked_at == 0 { keyring.revoked_at(&row.id).unwrap_or(0) } else { row.revoked_at };
+    CredentialRow { revoked_at, ..row }
 }

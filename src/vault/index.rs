@@ -5,16 +5,27 @@ use super::damage::{Damage, DamageKind};
 use super::life::BATCH;
 use super::seal::Sealer;
 use super::store::{Id, Print};
-use crate::error::{Code, Result};
+use crate::error::Result;
 use crate::keys::{KeyKind, Keyring};
 use std::sync::Arc;
 
+/// What became of a page of cards.
+pub(super) struct IndexPage {
+    /// How many there were.
+    pub seen: u64,
+    /// Behind which the next page begins.
+    pub last: Option<Id>,
+    /// Those that do not open.
+    pub damaged: Vec<Damage>,
+}
+
 impl Vault {
-    /// Gives the cards of a page a fingerprint under the newest index key; gives how many there were, the last one, and
-    /// those that do not open.
-    pub(super) fn index_page(&self, after: &Id) -> Result<(u64, Option<Id>, Vec<Damage>)> {
+    /// Gives the cards of a page a fingerprint under an index key; `None` where that is no longer the newest.
+    pub(super) fn index_page(&self, generation: u32, after: &Id) -> Result<Option<IndexPage>> {
         self.work(|keyring, _| {
-            let newest = keyring.index_generations().next().ok_or(Code::Internal)?;
+            if keyring.index_generations().next() != Some(generation) {
+                return Ok(None);
+            }
             let mut cards = Vec::new();
             self.shared.store.read(&mut |rows| {
                 cards = rows.all_cards(after, BATCH)?;
@@ -27,9 +38,9 @@ impl Vault {
                     damaged.push(Damage::of_card(DamageKind::Card, merchant, &card.id));
                     continue;
                 };
-                let print = keyring.fingerprint_under(newest, merchant, &pan)?;
+                let print = keyring.fingerprint_under(generation, merchant, &pan)?;
                 ids.push(card.id);
-                prints.push((merchant, Print { generation: newest, print }));
+                prints.push((merchant, Print { generation, print }));
             }
             if !ids.is_empty() {
                 self.write_again(&mut |rows| {
@@ -45,7 +56,7 @@ impl Vault {
                 })?;
             }
             let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
-            Ok((cards.len() as u64, last, damaged))
+            Ok(Some(IndexPage { seen: cards.len() as u64, last, damaged }))
         })
     }
 

@@ -7,16 +7,43 @@
 
 use super::Vault;
 use super::damage::Damage;
-use super::store::{Fence, Id, Rows, Tally};
-use crate::error::{Code, Error, Result};
-use crate::keys::{KeyKind, KeyState, Root, WrappedKey, epochs};
-use std::sync::PoisonError;
+use super::store::{AuditRow, Id, Rows, Tally, Work};
+use crate::error::{Code, Result};
+use crate::keys::keyring::Sources;
+use crate::keys::{KeyKind, KeyState, KeyTable, Keyring, Root, RootKey, WrappedKey, epochs};
 
 /// How many rows are read, and written in one transaction, at a time.
 pub(super) const BATCH: usize = 256;
 
-/// Changes a vault's keys, with the root key, the raised fence and the time in hand.
-type KeyChange<'c> = &'c mut dyn FnMut(&mut Vec<WrappedKey>, &Root, &Fence, i64) -> Result<()>;
+/// A change of the keys while it is prepared: nothing is written yet.
+pub(super) struct KeyChange<'c> {
+    /// The key table as it is.
+    before: &'c KeyTable,
+    /// As it is to become.
+    pub(super) after: &'c mut KeyTable,
+    pub(super) keyring: &'c Keyring,
+    roots: &'c [Root],
+    pub(super) now: i64,
+}
+
+impl KeyChange<'_> {
+    /// Lends the root key to `work`, and with it the keys that are to be changed. `RootKey` where it is not the one that
+    /// has wrapped the keys that are there: a new key wrapped by another one would be lost with it.
+    fn with_root<T>(
+        &mut self,
+        mut work: impl FnMut(&RootKey, &mut Vec<WrappedKey>) -> Result<T>,
+    ) -> Result<T> {
+        let KeyChange { before, after, keyring, roots, .. } = self;
+        keyring.with_root_of(before, roots, |root| {
+            // Another root key may have failed in the middle of it.
+            after.entries.clone_from(&before.entries);
+            work(root, &mut after.entries)
+        })
+    }
+}
+
+/// Prepares a change, which may happen more than once; says whether there is anything to change.
+pub(super) type Prepare<'p> = &'p mut dyn FnMut(&mut KeyChange<'_>) -> Result<bool>;
 
 /// Told how many rows are done and how many there are; says whether to go on.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
@@ -33,11 +60,15 @@ pub struct Reindexed {
 impl Vault {
     /// Makes a new epoch and gives its id. From now on everything is sealed under it; what is sealed under older ones
     /// opens as before.
+    ///
+    /// `RootKey` where the root key at hand is not the vault's, and `Limit` where the new key does not fit into memory:
+    /// nothing is changed then.
     pub fn rotate(&self) -> Result<u32> {
         let mut epoch = 0;
-        self.change_keys("rotate", &mut |keys, root, fence, now| {
-            epoch = epochs::rotate(keys, &root.fetch()?, &fence.vault, now)?;
-            Ok(())
+        self.change_keys("rotate", &mut |change| {
+            let (vault, now) = (change.before.id, change.now);
+            epoch = change.with_root(|root, keys| epochs::rotate(keys, root, &vault, now))?;
+            Ok(true)
         })?;
         Ok(epoch)
     }
@@ -57,7 +88,7 @@ impl Vault {
         if tallies.iter().any(|tally| tally.epoch == epoch) {
             return Err(Code::Epoch.into());
         }
-        self.change_keys("destroy", &mut |keys, _, _, _| epochs::destroy(keys, epoch))
+        self.forget_epoch(epoch)
     }
 
     /// [`Vault::destroy`], though rows name the epoch that do not open: they never will again, not even if the damage is
@@ -65,7 +96,7 @@ impl Vault {
     pub fn destroy_even_if_damaged(&self, epoch: u32) -> Result<Vec<Damage>> {
         self.check_retired(epoch)?;
         let damaged = self.damaged_under(epoch)?;
-        self.change_keys("destroy", &mut |keys, _, _, _| epochs::destroy(keys, epoch))?;
+        self.forget_epoch(epoch)?;
         Ok(damaged)
     }
 
@@ -73,98 +104,146 @@ impl Vault {
     /// it, and forgets the old one and its fingerprints. A card that does not open gets none and is named.
     ///
     /// `progress` as with [`Vault::rewrap`]. 'Same card?' stays exact all the while. Stopped or killed, run it again:
-    /// it goes on with the new key that is there.
+    /// it goes on with the new key that is there. Several may run at once: each gives every card a fingerprint under
+    /// the generation that it began with or joined, and forgets the older ones only while that is the newest.
     pub fn change_index(&self, progress: Progress<'_>) -> Result<Reindexed> {
-        let mut generation = None;
-        self.change_keys("change_index", &mut |keys, root, fence, now| {
-            let under_way = |key: &&WrappedKey| {
-                key.info.kind == KeyKind::Index && key.info.state == KeyState::DecryptOnly
-            };
-            if keys.iter().find(under_way).is_none() {
-                epochs::begin_index(keys, &root.fetch()?, &fence.vault, now)?;
-            }
-            Ok(())
-        })?;
+        let filled = self.begin_index()?;
         let total = self.rows_in_all()?;
         let (mut after, mut done, mut damaged) = (Id::default(), 0, Vec::new());
-        loop {
-            let (seen, last, passed) = self.index_page(&after)?;
-            done += seen;
-            damaged.extend(passed);
+        // Where another run has gone on to a newer generation, every card has a fingerprint under this one.
+        while let Some(page) = self.index_page(filled, &after)? {
+            done += page.seen;
+            damaged.extend(page.damaged);
             if !progress(done, total.max(done)) {
                 return Err(Code::Callback.into());
             }
-            match last {
+            match page.last {
                 Some(last) => after = last,
                 None => break,
             }
         }
-        self.change_keys("change_index", &mut |keys, _, _, _| {
-            epochs::drop_old_index(keys);
-            Ok(())
-        })?;
-        self.work(|keyring, _| {
-            generation = keyring.index_generations().next();
-            Ok(())
+        self.change_keys("change_index", &mut |change| {
+            Ok(epochs::drop_older_index(&mut change.after.entries, filled))
         })?;
         self.drop_old_prints()?;
-        let generation = generation.ok_or(Code::Internal)?;
-        Ok(Reindexed { generation, damaged })
+        Ok(Reindexed { generation: filled, damaged })
     }
 
-    /// Wraps the keys under another root key, on which this handle goes on. Other handles go on too with the keys that
-    /// they have loaded; the next time that they load them they need the new root key at their place.
-    pub fn change_root(&self, to: &Root) -> Result<()> {
-        self.ask("change_root", 0)?;
-        let next = |root: Option<Root>| {
-            *self.shared.next_root.lock().unwrap_or_else(PoisonError::into_inner) = root;
-        };
-        // Its lock is not held: who finds the keys changed meanwhile loads them with it.
-        let (from, into) = (self.shared.root().fetch()?, to.fetch()?);
-        next(Some(to.clone()));
-        let changed = self.work(|keyring, now| {
-            self.write(keyring, &self.line(now, "change_root", "")?, &mut |rows| {
-                let mut keys = rows.keys()?;
-                epochs::rewrap(&mut keys, &from, &into, &rows.fence()?.vault)?;
-                rows.put_keys(&keys)
-            })
-        });
-        if changed.is_ok() {
-            *self.shared.root.lock().unwrap_or_else(PoisonError::into_inner) = to.clone();
-        }
-        next(None);
-        changed
-    }
-
-    /// Raises the fence and changes the keys in one transaction, and loads them.
-    fn change_keys(&self, action: &str, change: KeyChange<'_>) -> Result<()> {
-        self.ask(action, 0)?;
-        let root = self.shared.root();
-        self.work(|keyring, now| {
-            let line = self.line(now, action, "")?;
-            let mut refused = Ok(());
-            let written = self.write_alone(keyring, &line, &mut |rows| {
-                rows.raise_fence()?;
-                let (fence, mut keys) = (rows.fence()?, rows.keys()?);
-                // `Epoch` would be taken for a stale keyring.
-                refused = change(&mut keys, &root, &fence, now);
-                if refused.is_err() {
-                    return Err(Code::Argument.into());
-                }
-                rows.put_keys(&keys)
-            });
-            match (written, refused) {
-                (Err(_), Err(refused)) => Ok(Err(refused)),
-                (written, _) => written.map(Ok),
+    /// The generation that is to be filled: a new one, or the one that another run has begun.
+    fn begin_index(&self) -> Result<u32> {
+        let mut filled = 0;
+        self.change_keys("change_index", &mut |change| {
+            let index = |state| {
+                let of_state =
+                    move |key: &&WrappedKey| key.info.kind == KeyKind::Index && key.info.state == state;
+                change.before.entries.iter().rfind(of_state)
+            };
+            if let (Some(_), Some(begun)) = (index(KeyState::DecryptOnly), index(KeyState::Active)) {
+                filled = begun.info.id;
+                return Ok(false);
             }
-        })??;
-        self.work(|_, _| self.shared.reload(&self.shared.keyring.load_full(), Error::from(Code::Epoch)))
+            let (vault, now) = (change.before.id, change.now);
+            filled = change.with_root(|root, keys| epochs::begin_index(keys, root, &vault, now))?;
+            Ok(true)
+        })?;
+        Ok(filled)
+    }
+
+    /// Wraps the keys under another root key, on which this handle goes on. Other handles go on too: they have the keys,
+    /// and need the new root key when they next ask for one that they have not.
+    ///
+    /// Before this returns, the old root key opens the vault; after it, the new one. Where it is interrupted it may be
+    /// either: open with both ([`OpenOptions::second_root`](super::OpenOptions::second_root)).
+    pub fn change_root(&self, to: &Root) -> Result<()> {
+        let into = to.fetch()?;
+        // Who asks for a key meanwhile may find it wrapped by either.
+        self.shared.roots.add(to, false);
+        self.change_keys("change_root", &mut |change| {
+            let vault = change.before.id;
+            change.with_root(|root, keys| {
+                epochs::rewrap(keys, root, &into, &vault)?;
+                // Nobody should depend on a key that cannot be had back.
+                epochs::check_all(keys, &into, &vault)
+            })?;
+            Ok(true)
+        })?;
+        self.shared.roots.add(to, true);
+        Ok(())
+    }
+
+    /// Sets whether detokenizing is refused where no actor is named, for whoever opens the vault.
+    pub fn set_require_actor(&self, required: bool) -> Result<()> {
+        self.change_keys("settings", &mut |change| {
+            change.after.settings.require_actor = required;
+            Ok(change.after.settings != change.before.settings)
+        })
+    }
+
+    fn change_keys(&self, action: &str, prepare: Prepare<'_>) -> Result<()> {
+        self.ask(action, 0)?;
+        self.change_keys_and(self.prepared_line(action), prepare, &mut |_| Ok(()))
+    }
+
+    fn prepared_line(&self, action: &str) -> impl Fn(i64) -> Result<AuditRow> {
+        let action = action.to_owned();
+        move |now| self.line(now, &action, "")
+    }
+
+    /// Changes the key table and rows with it, in one transaction.
+    ///
+    /// Keys are wrapped and unwrapped before it, for a root key may be slow, and the keyring that will be needed after
+    /// it is made: what does not fit is refused here. Inside, the fence is raised, and the table compared with the one
+    /// that the change was prepared for. Of two changes at once, the one that commits first decides: the other finds
+    /// another version or other bytes, and is prepared again.
+    pub(super) fn change_keys_and(
+        &self,
+        line: impl Fn(i64) -> Result<AuditRow>,
+        prepare: Prepare<'_>,
+        also: Work<'_>,
+    ) -> Result<()> {
+        self.work(|keyring, now| {
+            let before = super::read_key_table(&*self.shared.store)?;
+            if before.version != keyring.version() {
+                return Err(Code::Epoch.into());
+            }
+            let roots = self.shared.roots.all();
+            let mut after = before.clone();
+            let mut change = KeyChange { before: &before, after: &mut after, keyring, roots: &roots, now };
+            // `Epoch` would be taken for a stale keyring.
+            match prepare(&mut change) {
+                Ok(true) => {}
+                // What was asked for is on record even where there was nothing to do.
+                Ok(false) => return self.write(keyring, &line(now)?, &mut |_| Ok(())).map(Ok),
+                Err(refused) => return Ok(Err(refused)),
+            }
+            after.version = before.version.checked_add(1).ok_or(Code::Exhausted)?;
+            keyring.sign_after(&before, &mut after)?;
+            let sources = Sources { roots: &roots, previous: Some(keyring), commitment: None };
+            let next = Keyring::load(&after, &sources)?;
+            self.write_alone(keyring, &line(now)?, &mut |rows| {
+                if rows.key_table()? != before {
+                    return Err(Code::Epoch.into());
+                }
+                rows.raise_fence()?;
+                also(rows)?;
+                rows.put_key_table(&before, &after)
+            })?;
+            self.shared.install(next);
+            Ok(Ok(()))
+        })?
+    }
+
+    fn forget_epoch(&self, epoch: u32) -> Result<()> {
+        self.change_keys("destroy", &mut |change| {
+            epochs::destroy(&mut change.after.entries, epoch)?;
+            Ok(true)
+        })
     }
 
     fn check_retired(&self, epoch: u32) -> Result<()> {
         let mut retired = false;
         self.read(&mut |rows| {
-            retired = rows.keys()?.iter().any(|key| {
+            retired = rows.key_table()?.entries.iter().any(|key| {
                 let info = &key.info;
                 info.kind == KeyKind::Epoch && info.id == epoch && info.state == KeyState::DecryptOnly
             });

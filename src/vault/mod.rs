@@ -40,7 +40,8 @@ pub use status::{EpochStatus, Status};
 pub use tokenize::{MANY_MAX, Reuse, TokenizeOptions};
 
 use crate::error::{Code, Error, Result};
-use crate::keys::{KeyKind, Keyring, Root, WrappedKey};
+use crate::keys::keyring::{Sources, with_root};
+use crate::keys::{Commitment, KeyTable, Keyring, Revoked, Root, epochs};
 use crate::scheme::Scheme;
 use crate::secret::Random;
 use crate::tokenizer::{MERCHANT_MAX, check_text};
@@ -50,7 +51,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
-use store::{AuditRow, Fence, Fresh, Id, Job, Rows, Store, Work, again, is_again, is_in_doubt, new_id};
+use store::{
+    AuditRow, Fresh, Id, Job, OldKeys, Rows, Store, Upgrade, Work, again, is_again, is_in_doubt, new_id,
+};
 
 /// The longest merchant, customer, actor or idempotency key, in bytes of UTF-8.
 pub const ID_MAX: usize = MERCHANT_MAX;
@@ -86,6 +89,11 @@ pub struct OpenOptions<'a> {
     pub busy_timeout: Duration,
     /// The generation that the host has seen last ([`Status::generation`]): an older vault is `Tampered`. 0: any.
     pub min_generation: i64,
+    /// Another root key to try where `root` is not the right one, as in the middle of a change of the root key. A new
+    /// vault is made under `root`.
+    pub second_root: Option<Root>,
+    /// The commitment that the host has seen ([`Status::commitment`]): a vault with another table key is `Tampered`.
+    pub commitment: Option<Commitment>,
 }
 
 impl<'a> OpenOptions<'a> {
@@ -102,6 +110,8 @@ impl<'a> OpenOptions<'a> {
             no_reveal: false,
             busy_timeout: Duration::from_secs(5),
             min_generation: 0,
+            second_root: None,
+            commitment: None,
         }
     }
 }
@@ -118,15 +128,14 @@ pub struct Vault {
 /// What the handles of all merchants have in common.
 struct Shared {
     store: Arc<dyn Store>,
-    root: Mutex<Root>,
-    /// The one that is taking its place at this moment.
-    next_root: Mutex<Option<Root>>,
+    roots: Roots,
     /// Without a lock, so that no thread can hold one across a fork.
     keyring: ArcSwap<Keyring>,
     loading: Mutex<()>,
     guard: ArcSwapOption<Arc<dyn Guard>>,
     busy_timeout: Duration,
     min_generation: i64,
+    commitment: Option<Commitment>,
 }
 
 impl Vault {
@@ -141,13 +150,15 @@ impl Vault {
         check_id(options.merchant)?;
         check_kept(options.actor)?;
         check_scheme(options.scheme)?;
-        let root = options.root.clone();
-        root.fetch()?;
+        let roots: Vec<Root> =
+            [Some(&options.root), options.second_root.as_ref()].into_iter().flatten().cloned().collect();
+        with_root(&roots, |_| Ok(()))?;
         let _no_fork = fork::enter();
         let mut pauses = Pauses::until(options.busy_timeout);
+        let sources = Sources { roots: &roots, previous: None, commitment: options.commitment };
         let (store, keyring) = loop {
-            let opened = open_store(options, &root).and_then(|store| {
-                let keyring = load_keyring(&*store, &root, options.min_generation)?;
+            let opened = open_store(options, &roots).and_then(|store| {
+                let keyring = load_keyring(&*store, &sources, options.min_generation)?;
                 Ok((store, keyring))
             });
             match opened {
@@ -159,13 +170,13 @@ impl Vault {
         Ok(Vault {
             shared: Arc::new(Shared {
                 store,
-                root: Mutex::new(root),
-                next_root: Mutex::default(),
+                roots: Roots::new(roots),
                 keyring: ArcSwap::from_pointee(keyring),
                 loading: Mutex::new(()),
                 guard: ArcSwapOption::empty(),
                 busy_timeout: options.busy_timeout,
                 min_generation: options.min_generation,
+                commitment: options.commitment,
             }),
             merchant: options.merchant.into(),
             actor: options.actor.into(),
@@ -202,6 +213,14 @@ impl Vault {
             let keyring = self.shared.keyring.load_full();
             match verb(&keyring, now()) {
                 Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => {
+                    // An old epoch's key, which is unwrapped when it is first asked for. Where the root key does not
+                    // fit, the keys were wrapped anew since they were loaded.
+                    let unfit = match keyring.fetch_wanted(&self.shared.roots.all()) {
+                        Ok(true) => continue,
+                        Ok(false) => None,
+                        Err(error) => Some(error),
+                    };
+                    let error = unfit.unwrap_or(error);
                     match self.shared.reload(&keyring, error) {
                         Err(error) if is_again(&error) => {
                             pauses.pause().map_err(|busy| self.why(busy))?;
@@ -324,21 +343,43 @@ impl Drop for Shared {
     }
 }
 
-impl Shared {
-    fn root(&self) -> Root {
-        self.root.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// Where the root key may be, the likeliest first. While it is being changed, there are two places.
+struct Roots(Mutex<Vec<Root>>);
+
+impl Roots {
+    /// More are not remembered: of those who change the root key at once, each adds one.
+    const MAX: usize = 8;
+
+    fn new(roots: Vec<Root>) -> Roots {
+        Roots(Mutex::new(roots))
     }
 
-    /// With the root key, or with the one that has taken its place by the time that the other one does not fit.
-    fn load(&self, at_least: i64) -> Result<Keyring> {
-        let with = |root: Root| load_keyring(&*self.store, &root, at_least);
-        let refused = match with(self.root()) {
-            Err(error) if error.code() == Code::RootKey => error,
-            other => return other,
-        };
-        let next = self.next_root.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fitting = next.into_iter().chain([self.root()]).map(with).find(Result::is_ok);
-        fitting.unwrap_or(Err(refused))
+    fn all(&self) -> Vec<Root> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tries this one from now on, before or after the others.
+    fn add(&self, root: &Root, first: bool) {
+        let mut roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = if first { 0 } else { roots.len().min(Roots::MAX - 1) };
+        roots.insert(place, root.clone());
+        roots.truncate(Roots::MAX);
+    }
+}
+
+impl Shared {
+    fn load(&self, stale: &Keyring, at_least: i64) -> Result<Keyring> {
+        let roots = self.roots.all();
+        let sources = Sources { roots: &roots, previous: Some(stale), commitment: self.commitment };
+        load_keyring(&*self.store, &sources, at_least)
+    }
+
+    /// Puts a newer keyring in its place; of two threads that have loaded one at once, the one that is late leaves it.
+    fn install(&self, fresh: Keyring) {
+        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.keyring.load().version() < fresh.version() {
+            self.keyring.store(Arc::new(fresh));
+        }
     }
 
     /// Loads the keyring again, unless another thread has done so since `stale` was taken.
@@ -346,7 +387,7 @@ impl Shared {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&self.keyring.load(), stale) {
             let at_least = self.min_generation.max(stale.version());
-            let fresh = self.load(at_least);
+            let fresh = self.load(stale, at_least);
             // In a forked child a root key that is out of reach has its own answer.
             self.keyring.store(Arc::new(fresh.map_err(|error| match (why.code(), error.code()) {
                 (Code::Fork, Code::RootKey) => why,
@@ -390,48 +431,92 @@ fn check_fence(rows: &dyn Rows, keyring: &Keyring) -> Result<()> {
     if rows.fence()?.version == keyring.version() { Ok(()) } else { Err(Code::Epoch.into()) }
 }
 
-fn open_store(options: &OpenOptions, root: &Root) -> Result<Arc<dyn Store>> {
-    let mut first_rows = |rows: &dyn Rows| first_keys(rows, root);
+fn open_store(options: &OpenOptions, roots: &[Root]) -> Result<Arc<dyn Store>> {
+    let mut first_rows = |rows: &dyn Rows| {
+        let table = KeyTable::new(&options.root.fetch()?, now())?;
+        rows.insert_key_table(&table)
+    };
+    let mut forward = Forward { roots, prepared: None };
     if options.url == "memory:" {
         return Ok(Arc::new(MemoryStore::new(&mut first_rows)?));
     }
     if ["postgres://", "postgresql://"].iter().any(|scheme| options.url.starts_with(scheme)) {
-        return open_postgres(options, options.create.then_some(&mut first_rows as Work<'_>));
+        return open_postgres(options, options.create.then_some(&mut first_rows as Work<'_>), &mut forward);
     }
     let path =
         options.url.strip_prefix("sqlite:").filter(|path| is_plain_path(path)).ok_or(Code::Argument)?;
     let create = options.create.then_some(&mut first_rows as Work<'_>);
-    Ok(Arc::new(SqliteStore::open(Path::new(path), options.busy_timeout, create)?))
+    Ok(Arc::new(SqliteStore::open(Path::new(path), options.busy_timeout, create, &mut forward)?))
 }
 
 #[cfg(feature = "postgres")]
-fn open_postgres(options: &OpenOptions, create: Option<Work<'_>>) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(store::postgres::PostgresStore::open(options.url, options.busy_timeout, create)?))
+fn open_postgres(
+    options: &OpenOptions,
+    create: Option<Work<'_>>,
+    upgrade: &mut dyn Upgrade,
+) -> Result<Arc<dyn Store>> {
+    let opened = store::postgres::PostgresStore::open(options.url, options.busy_timeout, create, upgrade);
+    Ok(Arc::new(opened?))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn open_postgres(_: &OpenOptions, _: Option<Work<'_>>) -> Result<Arc<dyn Store>> {
+fn open_postgres(_: &OpenOptions, _: Option<Work<'_>>, _: &mut dyn Upgrade) -> Result<Arc<dyn Store>> {
     Err(Code::Unsupported.into())
 }
 
-fn first_keys(rows: &dyn Rows, root: &Root) -> Result<()> {
-    let mut vault = [0; store::ID_LEN];
-    getrandom::fill(&mut vault).map_err(|_| Code::Internal)?;
-    let root = root.fetch()?;
-    rows.insert_fence(&Fence { vault, version: 1 })?;
-    let keys = [KeyKind::Epoch, KeyKind::Index];
-    let keys = keys.map(|kind| WrappedKey::generate(&root, &vault, (kind, 1), None, now()));
-    rows.put_keys(&keys.into_iter().collect::<Result<Vec<_>>>()?)
+/// Brings a vault that has no key table forward: its keys get one, and a table and an audit key beside them.
+struct Forward<'r> {
+    roots: &'r [Root],
+    prepared: Option<(OldKeys, KeyTable, Keyring)>,
 }
 
-/// Fence and keys belong together: read until nobody has changed them in between.
-fn read_keys(store: &dyn Store) -> Result<(Fence, Vec<WrappedKey>)> {
+impl Upgrade for Forward<'_> {
+    fn prepare(&mut self, old: &OldKeys) -> Result<()> {
+        let version = old.fence.version.checked_add(1).ok_or(Code::Tampered)?;
+        let table = with_root(self.roots, |root| {
+            epochs::check_all(&old.entries, root, &old.fence.vault)?;
+            KeyTable::over(root, old.fence.vault, version, old.entries.clone(), now())
+        })?;
+        let sources = Sources { roots: self.roots, previous: None, commitment: None };
+        let keyring = Keyring::load(&table, &sources)?;
+        self.prepared = Some((old.clone(), table, keyring));
+        Ok(())
+    }
+
+    fn finish(&mut self, old: &OldKeys, rows: &dyn Rows) -> Result<()> {
+        let Some((prepared, table, keyring)) = &self.prepared else { return Err(again()) };
+        if prepared != old {
+            return Err(again());
+        }
+        let before = KeyTable { entries: old.entries.clone(), ..table.clone() };
+        let mut after = KeyTable { revoked: revoked(rows)?, ..table.clone() };
+        keyring.sign_after(table, &mut after)?;
+        rows.raise_fence()?;
+        rows.put_key_table(&before, &after)
+    }
+}
+
+/// The credentials that were revoked while only their rows said so.
+fn revoked(rows: &dyn Rows) -> Result<Vec<Revoked>> {
+    let (mut revoked, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = rows.all_credentials(&after, LIST_MAX)?;
+        let gone = page.iter().filter(|row| row.revoked_at != 0);
+        revoked.extend(gone.map(|row| Revoked { id: row.id.clone(), at: row.revoked_at }));
+        match page.last() {
+            Some(last) => after.clone_from(&last.id),
+            None => return Ok(revoked),
+        }
+    }
+}
+
+/// The key table, read until two readings in a row agree: its rows belong together.
+fn read_key_table(store: &dyn Store) -> Result<KeyTable> {
     let mut found = None;
     for _ in 0..ATTEMPTS {
         store.read(&mut |rows| {
-            let fence = rows.fence()?;
-            let keys = rows.keys()?;
-            found = (rows.fence()? == fence).then_some((fence, keys));
+            let table = rows.key_table()?;
+            found = (rows.fence()?.version == table.version).then_some(table);
             Ok(())
         })?;
         if let Some(found) = found.take() {
@@ -442,12 +527,12 @@ fn read_keys(store: &dyn Store) -> Result<(Fence, Vec<WrappedKey>)> {
 }
 
 /// `Tampered` where what the store has is older than `at_least`.
-fn load_keyring(store: &dyn Store, root: &Root, at_least: i64) -> Result<Keyring> {
-    let (fence, keys) = read_keys(store)?;
-    if fence.version < at_least {
+fn load_keyring(store: &dyn Store, sources: &Sources<'_>, at_least: i64) -> Result<Keyring> {
+    let table = read_key_table(store)?;
+    if table.version < at_least {
         return Err(Code::Tampered.into());
     }
-    Keyring::open(root, &fence.vault, fence.version, &keys)
+    Keyring::load(&table, sources)
 }
 
 fn is_plain_path(path: &str) -> bool {

@@ -1,8 +1,8 @@
 //! The state of a vault: how much is in it, under which keys.
 
 use super::{Vault, check_fence};
-use crate::error::Result;
-use crate::keys::{KeyInfo, KeyKind};
+use crate::error::{Code, Result};
+use crate::keys::{Commitment, KeyInfo, KeyKind};
 
 /// An epoch and how many rows need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,14 @@ pub struct Status {
     /// Grows with every change of the keys. A host that remembers it can tell an older copy of the vault:
     /// [`OpenOptions::min_generation`](super::OpenOptions::min_generation).
     pub generation: i64,
+    /// A public value that only this vault's keys have, by which a host knows it again:
+    /// [`OpenOptions::commitment`](super::OpenOptions::commitment).
+    pub commitment: Commitment,
+    /// Whether detokenizing is refused where no actor is named: [`Vault::set_require_actor`].
+    pub require_actor: bool,
+    /// Cards that `find` and reuse miss, for they have no fingerprint under the active index key.
+    /// [`Vault::change_index`] gives each one.
+    pub unindexed: u64,
     /// Cards of all merchants.
     pub cards: u64,
     /// Instruments of all merchants.
@@ -49,12 +57,15 @@ impl Vault {
     pub fn status(&self) -> Result<Status> {
         self.ask("status", 0)?;
         self.work(|keyring, _| {
-            let mut tallies = Vec::new();
+            let (mut tallies, mut prints) = (Vec::new(), 0);
+            let index = keyring.index_generations().next().ok_or(Code::Internal)?;
             self.shared.store.read(&mut |rows| {
                 check_fence(rows, keyring)?;
+                prints = rows.count_prints(index)?;
                 tallies = rows.tally()?;
                 Ok(())
             })?;
+            let cards = tallies.iter().map(|tally| tally.cards).sum::<u64>();
             let of_epoch = |key: &KeyInfo| {
                 let tally = tallies.iter().find(|tally| tally.epoch == key.id).copied().unwrap_or_default();
                 EpochStatus {
@@ -72,7 +83,10 @@ impl Vault {
                 store: self.shared.store.name(),
                 schema: self.shared.store.schema(),
                 generation: keyring.version(),
-                cards: tallies.iter().map(|tally| tally.cards).sum(),
+                commitment: keyring.commitment().ok_or(Code::Internal)?,
+                require_actor: keyring.settings().require_actor,
+                unindexed: cards.saturating_sub(prints),
+                cards,
                 instruments: tallies.iter().map(|tally| tally.instruments).sum(),
                 epochs: of_kind(KeyKind::Epoch).map(of_epoch).collect(),
                 index: of_kind(KeyKind::Index).copied().collect(),

@@ -11,7 +11,7 @@ pub mod postgres;
 pub mod sqlite;
 
 use crate::error::{Code, Error, Result};
-use crate::keys::WrappedKey;
+use crate::keys::{KeyTable, WrappedKey};
 use crate::scheme::Token;
 use crate::secret::Random;
 use std::sync::Arc;
@@ -75,19 +75,40 @@ pub trait Store: Send + Sync {
     fn forked(&self) {}
 }
 
-/// The rows of a vault. Inside [`Store::write`] they are those of one transaction.
-pub trait Rows {
+/// The rows that hold a vault's keys.
+pub trait KeyRows {
     /// The row that every writer reads first; in a transaction it cannot change until that ends.
     fn fence(&self) -> Result<Fence>;
-    /// The fence of a new vault.
-    fn insert_fence(&self, fence: &Fence) -> Result<()>;
     /// Waits for the running writers and makes the fence's version one more: those that come find it changed.
     fn raise_fence(&self) -> Result<()>;
-    /// All keys, wrapped.
-    fn keys(&self) -> Result<Vec<WrappedKey>>;
-    /// Puts keys in the place of those with the same kind and id, or beside them.
-    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()>;
+    /// The key table. Outside a transaction its parts may be of two versions: read it until two readings agree.
+    fn key_table(&self) -> Result<KeyTable>;
+    /// The key table of a new vault, and its fence.
+    fn insert_key_table(&self, table: &KeyTable) -> Result<()>;
+    /// Puts `after` in the place of `before`. The fence must have been raised to its version.
+    fn put_key_table(&self, before: &KeyTable, after: &KeyTable) -> Result<()>;
+}
 
+/// The keys of a vault of an older version, before there was a key table.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OldKeys {
+    /// The vault's id and version.
+    pub fence: Fence,
+    /// All keys, wrapped.
+    pub entries: Vec<WrappedKey>,
+}
+
+/// Brings a vault of an older version forward, with its keys in hand.
+pub trait Upgrade {
+    /// Unwraps the keys and makes the key table, before the transaction: a root key may be slow.
+    fn prepare(&mut self, old: &OldKeys) -> Result<()>;
+    /// Writes what was made, at the end of the transaction in which the tables were made new. Again where `old`, the
+    /// keys as they were at its beginning, are not those of [`Upgrade::prepare`].
+    fn finish(&mut self, old: &OldKeys, rows: &dyn Rows) -> Result<()>;
+}
+
+/// The rows of a vault. Inside [`Store::write`] they are those of one transaction.
+pub trait Rows: KeyRows {
     /// The cards of fingerprints, one answer for each.
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>>;
     /// Keeps other writers off these cards until the transaction ends; says which of them are still there. The ids are
@@ -99,6 +120,8 @@ pub trait Rows {
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()>;
     /// Removes up to `limit` fingerprints of an index generation, and says how many.
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize>;
+    /// How many fingerprints there are of an index generation, of all merchants. Reads every one.
+    fn count_prints(&self, generation: u32) -> Result<u64>;
     /// Puts a card's newly sealed number in the place of `was`; says whether it was still there.
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool>;
     /// Removes a card and those of its fingerprints that are given.
@@ -416,4 +439,29 @@ pub fn new_id(random: &mut Random) -> Result<Id> {
     time.copy_from_slice(&now.max(last + 1).to_be_bytes());
     rest.copy_from_slice(&random.take::<8>()?);
     Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Settings;
+
+    /// A key table without keys.
+    pub fn key_table(version: i64) -> KeyTable {
+        let settings = Settings::default();
+        KeyTable { id: [7; 16], version, settings, entries: Vec::new(), revoked: Vec::new(), mac: [0; 32] }
+    }
+
+    /// For stores that are made new.
+    pub struct NoUpgrade;
+
+    impl Upgrade for NoUpgrade {
+        fn prepare(&mut self, _: &OldKeys) -> Result<()> {
+            Err(Code::Internal.into())
+        }
+
+        fn finish(&mut self, _: &OldKeys, _: &dyn Rows) -> Result<()> {
+            Err(Code::Internal.into())
+        }
+    }
 }

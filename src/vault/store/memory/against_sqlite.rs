@@ -1,9 +1,10 @@
 //! The store in memory beside SQLite: whatever is asked of both, they answer alike.
 
 use super::super::sqlite::SqliteStore;
+use super::super::tests::{NoUpgrade, key_table};
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fresh, Id, InstrumentRow, Listing,
-    Print, Rows, Store, UsedKey,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fresh, Id, InstrumentRow, Listing, Print,
+    Rows, Store, UsedKey,
 };
 use super::MemoryStore;
 use crate::error::{Code, Result};
@@ -265,8 +266,8 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vault.db");
-        let mut first = |rows: &dyn Rows| rows.insert_fence(&Fence { vault: id(9), version: 1 });
-        let sqlite = SqliteStore::open(&path, Duration::from_secs(5), Some(&mut first)).unwrap();
+        let mut first = |rows: &dyn Rows| rows.insert_key_table(&key_table(1));
+        let sqlite = SqliteStore::open(&path, Duration::from_secs(5), Some(&mut first), &mut NoUpgrade).unwrap();
         let memory = MemoryStore::new(&mut first).unwrap();
         for steps in transactions {
             let said = [&sqlite as &dyn Store, &memory].map(|store| {

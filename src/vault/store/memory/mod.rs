@@ -1,5 +1,6 @@
 //! The store in memory: tables of this process, gone with the vault. For tests, and where nothing is to be kept.
 
+mod keys;
 mod rows;
 mod table;
 
@@ -61,15 +62,14 @@ impl Drop for Transaction<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AuditRow, Fence, Fresh};
+    use super::super::tests::key_table;
+    use super::super::{AuditRow, Fresh};
     use super::*;
     use crate::error::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    const FENCE: Fence = Fence { vault: [1; 16], version: 1 };
-
     fn store() -> MemoryStore {
-        MemoryStore::new(&mut |rows| rows.insert_fence(&FENCE)).unwrap()
+        MemoryStore::new(&mut |rows| rows.insert_key_table(&key_table(1))).unwrap()
     }
 
     /// Changes two tables.

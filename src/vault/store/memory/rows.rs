@@ -1,12 +1,12 @@
 //! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
 
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
-    InstrumentRow, Listing, Print, Rows, Tally, UsedKey, again,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow,
+    Listing, Print, Rows, Tally, UsedKey, again,
 };
 use super::table::{Table, Undo};
 use crate::error::{Code, Error, Result};
-use crate::keys::{KeyInfo, WrappedKey};
+use crate::keys::KeyTable;
 use crate::scheme::{TOKEN_MAX, Token};
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -20,8 +20,7 @@ type Merchant = u32;
 pub struct Tables {
     /// Never undone: a merchant without rows is none.
     merchants: BTreeMap<String, Merchant>,
-    fence: Table<(), Fence>,
-    keys: Table<(&'static str, u32), WrappedKey>,
+    pub(super) keys: Table<(), KeyTable>,
     cards: Table<Id, (Merchant, CardRow)>,
     prints: Table<(Merchant, Fingerprint), (Id, u32)>,
     instruments: Table<(Merchant, TokenKey), InstrumentRow>,
@@ -38,7 +37,6 @@ pub struct Tables {
 
 impl Tables {
     fn each(&mut self, what: impl Fn(&mut dyn Undo)) {
-        what(&mut self.fence);
         what(&mut self.keys);
         what(&mut self.cards);
         what(&mut self.prints);
@@ -165,7 +163,7 @@ impl<'t> MemoryRows<'t> {
         MemoryRows(RefCell::new(access))
     }
 
-    fn tables(&self) -> Ref<'_, Tables> {
+    pub(super) fn tables(&self) -> Ref<'_, Tables> {
         Ref::map(self.0.borrow(), |access| match access {
             Access::Read(tables) => *tables,
             Access::Write(tables) => &**tables,
@@ -173,7 +171,7 @@ impl<'t> MemoryRows<'t> {
     }
 
     /// `Internal` where they are only looked at.
-    fn change(&self) -> Result<RefMut<'_, Tables>> {
+    pub(super) fn change(&self) -> Result<RefMut<'_, Tables>> {
         let tables = RefMut::filter_map(self.0.borrow_mut(), |access| match access {
             Access::Read(_) => None,
             Access::Write(tables) => Some(&mut **tables),
@@ -183,38 +181,6 @@ impl<'t> MemoryRows<'t> {
 }
 
 impl Rows for MemoryRows<'_> {
-    fn fence(&self) -> Result<Fence> {
-        self.tables().fence.get(&()).copied().ok_or_else(|| Code::Tampered.into())
-    }
-
-    fn insert_fence(&self, fence: &Fence) -> Result<()> {
-        if self.change()?.fence.add((), *fence) { Ok(()) } else { Err(again()) }
-    }
-
-    fn raise_fence(&self) -> Result<()> {
-        let Fence { vault, version } = self.fence()?;
-        self.change()?.fence.put((), Fence { vault, version: version + 1 });
-        Ok(())
-    }
-
-    fn keys(&self) -> Result<Vec<WrappedKey>> {
-        Ok(self.tables().keys.iter().map(|(_, key)| key.clone()).collect())
-    }
-
-    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
-        let mut tables = self.change()?;
-        for key in keys {
-            let place = (key.info.kind.name(), key.info.id);
-            let mut new = key.clone();
-            if let Some(old) = tables.keys.get(&place) {
-                let WrappedKey { info, .. } = old.clone();
-                new.info = KeyInfo { state: key.info.state, retired_at: key.info.retired_at, ..info };
-            }
-            tables.keys.put(place, new);
-        }
-        Ok(())
-    }
-
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let tables = self.tables();
         let merchant = tables.merchant(merchant);
@@ -266,6 +232,10 @@ impl Rows for MemoryRows<'_> {
         let gone: Vec<_> = of_generation.map(|(key, _)| *key).take(limit).collect();
         gone.iter().for_each(|key| tables.prints.remove(key));
         Ok(gone.len())
+    }
+
+    fn count_prints(&self, generation: u32) -> Result<u64> {
+        Ok(self.tables().prints.iter().filter(|(_, (_, of))| *of == generation).count() as u64)
     }
 
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {

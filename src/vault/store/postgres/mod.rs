@@ -6,12 +6,13 @@
 mod client;
 mod connect;
 mod fault;
+mod keys;
 mod rows;
 mod schema;
 mod session;
 mod tls;
 
-use super::{Fence, Store, Work, again};
+use super::{Fence, Store, Upgrade, Work, again};
 use crate::error::{Code, Error, Result};
 use client::Unreached;
 use connect::Target;
@@ -35,10 +36,15 @@ impl PostgresStore {
     /// Opens the vault at a URL, whose form [`Target::parse`] describes.
     ///
     /// Where there is none, `create` is run in the transaction that makes it, or without one `NotAVault` is the answer.
-    pub fn open(url: &str, patience: Duration, create: Option<Work<'_>>) -> Result<PostgresStore> {
+    pub fn open(
+        url: &str,
+        patience: Duration,
+        create: Option<Work<'_>>,
+        upgrade: &mut dyn Upgrade,
+    ) -> Result<PostgresStore> {
         let target = Target::parse(url, patience)?;
         let mut session = Session::new(target.connect()?)?;
-        schema::open(&mut session, patience, create)?;
+        schema::open(&mut session, patience, create, upgrade)?;
         Ok(PostgresStore { target, idle: Mutex::new(vec![session]), out_of_reach: Mutex::default() })
     }
 
@@ -160,8 +166,8 @@ impl Drop for Open<'_> {
 /// A second row beside the fence, which nobody locks for long: until when, in milliseconds since 1970 by the server's
 /// clock, writers are to make way for a change of the keys. Whoever has asked for it and died does not stop them for
 /// long.
-const MAKE_WAY: &str = "insert into fence (id, vault, version, schema)
-    values (2, '', (extract(epoch from now()) * 1000)::bigint + 2000, 0)
+const MAKE_WAY: &str = "insert into fence (id, vault, version, schema, settings, mac)
+    values (2, '', (extract(epoch from now()) * 1000)::bigint + 2000, 0, 0, '')
     on conflict (id) do update set version = excluded.version";
 
 /// Begins a transaction, takes the fence, and looks whether to make way, in one round trip.

@@ -7,10 +7,8 @@ use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
     InstrumentRow, Listing, Print, Rows, Tally,
 };
-use super::schema;
 use super::session::Session;
-use crate::error::{Code, Error, Result};
-use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
+use crate::error::{Code, Result};
 use crate::scheme::Token;
 use postgres::Row;
 use postgres::types::{FromSql, ToSql};
@@ -52,7 +50,7 @@ const INSERT: &str = "
 pub struct PostgresRows<'s> {
     session: RefCell<&'s mut Session>,
     /// In a transaction: as it was locked.
-    fence: Cell<Option<Fence>>,
+    pub(super) fence: Cell<Option<Fence>>,
 }
 
 impl<'s> PostgresRows<'s> {
@@ -65,7 +63,7 @@ impl<'s> PostgresRows<'s> {
         self.session.borrow_mut().query(sql, values)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
@@ -74,7 +72,7 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, values)?.iter().map(read).collect()
     }
 
-    fn find<T>(
+    pub(super) fn find<T>(
         &self,
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
@@ -90,62 +88,12 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, &[&allowed]).map(drop)
     }
 
-    fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
+    pub(super) fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
         Ok(self.session.borrow_mut().execute(sql, values)? as usize)
     }
 }
 
 impl Rows for PostgresRows<'_> {
-    fn fence(&self) -> Result<Fence> {
-        if let Some(fence) = self.fence.get() {
-            return Ok(fence);
-        }
-        let read = |row: &Row| Ok(Fence { vault: id(row, 0)?, version: get(row, 1)? });
-        self.find("select vault, version from fence where id = 1", &[], read)?
-            .ok_or_else(|| Error::from(Code::Tampered))
-    }
-
-    fn insert_fence(&self, fence: &Fence) -> Result<()> {
-        let sql = "insert into fence (id, vault, version, schema) values (1, $1, $2, $3)";
-        self.change(sql, &[&&fence.vault[..], &fence.version, &schema::VERSION])?;
-        Ok(())
-    }
-
-    fn raise_fence(&self) -> Result<()> {
-        self.change("update fence set version = version + 1 where id = 1", &[])?;
-        self.fence.set(self.fence.get().map(|fence| Fence { version: fence.version + 1, ..fence }));
-        Ok(())
-    }
-
-    fn keys(&self) -> Result<Vec<WrappedKey>> {
-        self.all(
-            "select kind, id, state, check_value, created_at, retired_at, wrapped from epoch order by kind, id",
-            &[],
-            key_row,
-        )
-    }
-
-    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
-        for WrappedKey { info, wrapped } in keys {
-            self.change(
-                "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
-                 values ($1, $2, $3, $4, $5, $6, $7)
-                 on conflict (kind, id) do update
-                 set state = excluded.state, retired_at = excluded.retired_at, wrapped = excluded.wrapped",
-                &[
-                    &info.kind.name(),
-                    &i64::from(info.id),
-                    &info.state.name(),
-                    &info.check.as_bytes(),
-                    &info.created_at,
-                    &info.retired_at,
-                    wrapped,
-                ],
-            )?;
-        }
-        Ok(())
-    }
-
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let sql = format!(
             "select {CARD}, w.print from unnest($2::bytea[]) as w (print)
@@ -221,6 +169,14 @@ impl Rows for PostgresRows<'_> {
              (select merchant, fingerprint from card_fp where generation = $1 limit $2)",
             &[&(generation as i32), &count(limit)],
         )
+    }
+
+    fn count_prints(&self, generation: u32) -> Result<u64> {
+        let sql = "select count(*) from card_fp where generation = $1";
+        self.read_whole_tables("on")?;
+        let count = self.find(sql, &[&(generation as i32)], |row| unsigned(row, 0));
+        self.read_whole_tables("off")?;
+        Ok(count?.unwrap_or(0))
     }
 
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
@@ -510,7 +466,7 @@ fn count(limit: usize) -> i64 {
 }
 
 /// A column; one of another type, or a null, somebody else has written.
-fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T> {
+pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T> {
     row.try_get(at).map_err(|_| Code::Tampered.into())
 }
 
@@ -518,27 +474,12 @@ fn unsigned(row: &Row, at: usize) -> Result<u64> {
     u64::try_from(get::<i64>(row, at)?).map_err(|_| Code::Tampered.into())
 }
 
-fn id(row: &Row, at: usize) -> Result<Id> {
+pub(super) fn id(row: &Row, at: usize) -> Result<Id> {
     <[u8; ID_LEN]>::try_from(get::<&[u8]>(row, at)?).map_err(|_| Code::Tampered.into())
 }
 
 fn token(row: &Row, at: usize) -> Result<Token> {
     Token::parse(get::<&str>(row, at)?.as_bytes()).map_err(|_| Code::Tampered.into())
-}
-
-fn key_row(row: &Row) -> Result<WrappedKey> {
-    let tampered = || Error::from(Code::Tampered);
-    let info = KeyInfo {
-        kind: KeyKind::from_name(get(row, 0)?).ok_or_else(tampered)?,
-        id: u32::try_from(get::<i64>(row, 1)?).map_err(|_| tampered())?,
-        state: KeyState::from_name(get(row, 2)?).ok_or_else(tampered)?,
-        // A vault makes no `ff1` tokens, so its epochs have no slots.
-        slot: None,
-        check: CheckValue::from_bytes(get(row, 3)?).ok_or_else(tampered)?,
-        created_at: get(row, 4)?,
-        retired_at: get(row, 5)?,
-    };
-    Ok(WrappedKey { info, wrapped: get(row, 6)? })
 }
 
 /// Reads the card's columns, which begin at `at`.

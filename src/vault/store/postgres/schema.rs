@@ -3,20 +3,17 @@
 //! Plain types and keys alone: no sequence, enum, trigger or partial index, so that other databases which speak
 //! PostgreSQL's protocol can take them.
 
-use super::super::{Rows, Work};
+use super::super::{Rows, Upgrade, Work, is_again};
+use super::keys;
 use super::rows::PostgresRows;
 use super::session::Session;
 use crate::error::{Code, Result};
 use std::time::{Duration, Instant};
 
 /// The version that this library writes. Version 1 was never made here.
-pub const VERSION: i32 = 3;
+pub const VERSION: i32 = 4;
 
 const TABLES: &str = "
-    create table fence (id int primary key, vault bytea not null, version bigint not null, schema int not null);
-    create table epoch (
-        kind text not null, id bigint not null, state text not null, check_value bytea not null,
-        created_at bigint not null, retired_at bigint not null, wrapped bytea not null, primary key (kind, id));
     create table card (
         id bytea primary key, merchant text not null, network text not null, iin text not null, last4 text not null,
         pan bytea not null);
@@ -54,20 +51,35 @@ const FROM_2: &str = "
         sealed bytea not null);
 ";
 
-/// The steps from each older version to the next one, beginning with 2.
-const STEPS: [&str; VERSION as usize - 2] = [FROM_2];
+/// The steps from each older version to the next one, beginning with 2, but for the last, which has the keys in hand.
+const STEPS: [&str; VERSION as usize - 3] = [FROM_2];
+
+/// From version 3: everything in the layout of today.
+const FROM_3: [&str; 1] = [keys::FROM_3];
 
 /// Finds the vault, or makes it where `create` says so; of two that try at once one finds it made.
 ///
 /// `NotAVault` where there is none, `SchemaNewer` where it is of a newer version.
-pub fn open(session: &mut Session, patience: Duration, mut create: Option<Work<'_>>) -> Result<()> {
+pub fn open(
+    session: &mut Session,
+    patience: Duration,
+    mut create: Option<Work<'_>>,
+    upgrade: &mut dyn Upgrade,
+) -> Result<()> {
     let deadline = Instant::now() + patience;
     loop {
         match version(session)? {
             Some(VERSION) => return Ok(()),
             Some(newer) if newer > VERSION => return Err(Code::SchemaNewer.into()),
             Some(older) => {
-                migrate(session, older)?;
+                if older == VERSION - 1 {
+                    upgrade.prepare(&PostgresRows::new(session, None).old_keys()?)?;
+                }
+                match migrate(session, older, upgrade) {
+                    // Another process has changed the keys meanwhile, or was faster.
+                    Err(error) if is_again(&error) && Instant::now() < deadline => {}
+                    other => other?,
+                }
                 continue;
             }
             None => {}
@@ -91,24 +103,33 @@ fn version(session: &mut Session) -> Result<Option<i32>> {
 }
 
 /// One step; of two that take it at once the second finds it taken.
-fn migrate(session: &mut Session, from: i32) -> Result<()> {
-    let step = usize::try_from(from - 2).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
-    session.run("begin; update panseal.fence set version = version + 1 where id = 1")?;
-    let done = version(session).and_then(|present| {
-        if present != Some(from) {
-            return Ok(());
-        }
-        session.run("set local search_path to panseal")?;
-        session.run(step)?;
-        session.run(&format!("update fence set schema = {}", from + 1))
-    });
-    match done {
+fn migrate(session: &mut Session, from: i32, upgrade: &mut dyn Upgrade) -> Result<()> {
+    session.run("begin; update panseal.fence set version = version where id = 1")?;
+    match version(session).and_then(|present| step(session, from, present, upgrade)) {
         Ok(()) => session.commit(),
         Err(error) => {
             session.roll_back();
             Err(error)
         }
     }
+}
+
+fn step(session: &mut Session, from: i32, present: Option<i32>, upgrade: &mut dyn Upgrade) -> Result<()> {
+    if present != Some(from) {
+        return Ok(());
+    }
+    session.run("set local search_path to panseal")?;
+    if from == VERSION - 1 {
+        let old = PostgresRows::new(session, None).old_keys()?;
+        FROM_3.into_iter().try_for_each(|step| session.run(step))?;
+        upgrade.finish(&old, &PostgresRows::new(session, None))?;
+    } else {
+        let step =
+            usize::try_from(from - 2).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
+        session.run("update fence set version = version + 1 where id = 1")?;
+        session.run(step)?;
+    }
+    session.run(&format!("update fence set schema = {} where id = 1", from + 1))
 }
 
 fn make(session: &mut Session, create: Work<'_>) -> Result<()> {
@@ -128,5 +149,5 @@ fn tables(session: &mut Session) -> Result<()> {
     if !session.ask("select to_regnamespace('panseal') is not null")? {
         session.run("create schema panseal")?;
     }
-    session.run(TABLES)
+    [keys::TABLES, TABLES].into_iter().try_for_each(|tables| session.run(tables))
 }

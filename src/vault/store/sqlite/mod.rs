@@ -3,13 +3,14 @@
 //! One connection writes; readers have connections of their own, which writers do not keep waiting.
 
 mod group;
+mod keys;
 mod open;
 mod rows;
 mod schema;
 
 pub use schema::VERSION as SCHEMA;
 
-use super::{Job, Store, Work};
+use super::{Job, Store, Upgrade, Work};
 use crate::error::{Code, Error, Result};
 use group::Group;
 use open::Opened;
@@ -37,8 +38,13 @@ impl SqliteStore {
     ///
     /// Where there is none, `create` is run in the transaction that makes it, or without one `NotAVault` is the
     /// answer. A file that is something else is left as it is.
-    pub fn open(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<SqliteStore> {
-        let writer = Mutex::new(Some(Opened::to_write(path, busy_timeout, create)?));
+    pub fn open(
+        path: &Path,
+        busy_timeout: Duration,
+        create: Option<Work<'_>>,
+        upgrade: &mut dyn Upgrade,
+    ) -> Result<SqliteStore> {
+        let writer = Mutex::new(Some(Opened::to_write(path, busy_timeout, create, Some(upgrade))?));
         Ok(SqliteStore {
             path: path.into(),
             busy_timeout,
@@ -54,7 +60,7 @@ impl SqliteStore {
         let mut held = lock(&self.writer);
         let opened = match held.take() {
             Some(opened) => opened,
-            None => Opened::to_write(&self.path, self.busy_timeout, None)?,
+            None => Opened::to_write(&self.path, self.busy_timeout, None, None)?,
         };
         let opened = held.insert(opened);
         if let Err(gone) = opened.still_there(&self.path) {
@@ -209,7 +215,8 @@ fn failed(error: rusqlite::Error) -> Error {
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use super::super::{Fence, Rows};
+    use super::super::Rows;
+    use super::super::tests::{NoUpgrade, key_table};
     use super::*;
 
     /// Raises the fence so many times, and comes to an end of its own.
@@ -225,11 +232,11 @@ mod tests {
     /// What becomes of jobs that are written together, and how far they have raised the fence.
     fn run(jobs: &[Raise]) -> (Vec<Result<()>>, i64) {
         let folder = tempfile::tempdir().unwrap();
-        let fence = Fence { vault: [7; 16], version: 0 };
         let store = SqliteStore::open(
             &folder.path().join("cards.db"),
             Duration::from_secs(5),
-            Some(&mut |rows| rows.insert_fence(&fence)),
+            Some(&mut |rows| rows.insert_key_table(&key_table(0))),
+            &mut NoUpgrade,
         );
         let store = store.unwrap();
         let jobs: Vec<&dyn Job> = jobs.iter().map(|job| job as &dyn Job).collect();

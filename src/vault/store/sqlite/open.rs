@@ -1,7 +1,7 @@
 //! Opening the file: whose it is, how it is made, how SQLite is set up for it.
 
 use super::super::open_files::Mark;
-use super::super::{Rows, Work};
+use super::super::{Rows, Upgrade, Work};
 use super::rows::SqliteRows;
 use super::schema;
 use super::{failed, transact};
@@ -32,7 +32,12 @@ pub struct Opened {
 impl Opened {
     /// Opens the vault in the file at `path`. Where there is none, `create` is run in the transaction that makes it, or
     /// without one `NotAVault` is the answer. A file that is something else is left as it is.
-    pub fn at(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
+    pub fn at(
+        path: &Path,
+        busy_timeout: Duration,
+        create: Option<Work<'_>>,
+        upgrade: Option<&mut dyn Upgrade>,
+    ) -> Result<Opened> {
         let opened = Opened::connect(path, busy_timeout, create.is_some())?;
         let connection = &opened.connection;
         if let Some(create) = create {
@@ -43,14 +48,19 @@ impl Opened {
         }
         schema::refuse_newer(connection)?;
         set_up(connection, busy_timeout)?;
-        schema::migrate(connection)?;
+        schema::migrate(connection, upgrade)?;
         Ok(opened)
     }
 
     /// [`Opened::at`], to write. What a batch of a thousand changes among millions of rows is all over two indexes: there
     /// is room for that and, beside it, for their inner pages, or each batch would read them again.
-    pub fn to_write(path: &Path, busy_timeout: Duration, create: Option<Work<'_>>) -> Result<Opened> {
-        let opened = Opened::at(path, busy_timeout, create)?;
+    pub fn to_write(
+        path: &Path,
+        busy_timeout: Duration,
+        create: Option<Work<'_>>,
+        upgrade: Option<&mut dyn Upgrade>,
+    ) -> Result<Opened> {
+        let opened = Opened::at(path, busy_timeout, create, upgrade)?;
         opened.connection.pragma_update(None, "cache_size", "-65536").map_err(failed)?;
         Ok(opened)
     }
@@ -58,7 +68,7 @@ impl Opened {
     /// [`Opened::at`], to read. Pages are looked through when they come from the file, so that damage is found before it
     /// spreads; what only reads spreads none, and would spend a third of a look-up among millions of rows on that.
     pub fn to_read(path: &Path, busy_timeout: Duration) -> Result<Opened> {
-        let opened = Opened::at(path, busy_timeout, None)?;
+        let opened = Opened::at(path, busy_timeout, None, None)?;
         opened.connection.pragma_update(None, "cell_size_check", "off").map_err(failed)?;
         Ok(opened)
     }

@@ -1,12 +1,11 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
-    InstrumentRow, Listing, Print, Rows, Tally,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow,
+    Listing, Print, Rows, Tally,
 };
 use super::failed;
-use crate::error::{Code, Error, Result};
-use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
+use crate::error::{Code, Result};
 use crate::scheme::Token;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
@@ -43,11 +42,11 @@ pub struct SqliteRows<'c>(pub &'c Connection);
 
 impl SqliteRows<'_> {
     /// How many rows a statement changed.
-    fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
+    pub(super) fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)
     }
 
-    fn find<T>(
+    pub(super) fn find<T>(
         &self,
         sql: &str,
         values: impl Params,
@@ -57,7 +56,7 @@ impl SqliteRows<'_> {
         found.map_err(failed)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: impl Params,
@@ -126,55 +125,6 @@ impl SqliteRows<'_> {
 }
 
 impl Rows for SqliteRows<'_> {
-    fn fence(&self) -> Result<Fence> {
-        let read = |row: &Row<'_>| Ok(Fence { vault: row.get(0)?, version: row.get(1)? });
-        self.find("select vault, version from fence where id = 1", [], read)?
-            .ok_or_else(|| Error::from(Code::Tampered))
-    }
-
-    fn insert_fence(&self, fence: &Fence) -> Result<()> {
-        self.change(
-            "insert into fence (id, vault, version) values (1, ?1, ?2)",
-            params![fence.vault, fence.version],
-        )?;
-        Ok(())
-    }
-
-    fn raise_fence(&self) -> Result<()> {
-        self.change("update fence set version = version + 1 where id = 1", [])?;
-        Ok(())
-    }
-
-    fn keys(&self) -> Result<Vec<WrappedKey>> {
-        let keys = self.all(
-            "select kind, id, state, check_value, created_at, retired_at, wrapped from epoch order by kind, id",
-            [],
-            key_row,
-        )?;
-        keys.into_iter().map(|key| key.ok_or_else(|| Code::Tampered.into())).collect()
-    }
-
-    fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
-        for WrappedKey { info, wrapped } in keys {
-            self.change(
-                "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 on conflict (kind, id) do update
-                 set state = excluded.state, retired_at = excluded.retired_at, wrapped = excluded.wrapped",
-                params![
-                    info.kind.name(),
-                    info.id,
-                    info.state.name(),
-                    info.check.as_bytes(),
-                    info.created_at,
-                    info.retired_at,
-                    wrapped
-                ],
-            )?;
-        }
-        Ok(())
-    }
-
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let sql = concat!(
             "select ",
@@ -223,6 +173,11 @@ impl Rows for SqliteRows<'_> {
              (select merchant, fingerprint from card_fp where generation = ?1 limit ?2)",
             params![generation, count(limit)],
         )
+    }
+
+    fn count_prints(&self, generation: u32) -> Result<u64> {
+        let sql = "select count(*) from card_fp where generation = ?1";
+        Ok(unsigned(self.find(sql, params![generation], |row| row.get(0))?.unwrap_or(0)))
     }
 
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
@@ -541,18 +496,6 @@ fn unsigned(count: i64) -> u64 {
 /// No reference is null: unique means unique among those that are there.
 fn reference(row: &CustomerRow) -> Option<&str> {
     Some(row.reference.as_str()).filter(|reference| !reference.is_empty())
-}
-
-/// A key's columns; `None` where one of them says what no key has.
-fn key_row(row: &Row<'_>) -> rusqlite::Result<Option<WrappedKey>> {
-    let (kind, state, check) =
-        (row.get::<_, String>(0)?, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?);
-    let known = (KeyKind::from_name(&kind), KeyState::from_name(&state), CheckValue::from_bytes(&check));
-    let (Some(kind), Some(state), Some(check)) = known else { return Ok(None) };
-    // A vault makes no `ff1` tokens, so its epochs have no slots.
-    let (id, created_at, retired_at) = (row.get(1)?, row.get(4)?, row.get(5)?);
-    let info = KeyInfo { kind, id, state, slot: None, check, created_at, retired_at };
-    Ok(Some(WrappedKey { info, wrapped: row.get(6)? }))
 }
 
 /// Reads the card's columns, which begin at `at`.

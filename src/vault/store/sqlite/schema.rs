@@ -3,20 +3,17 @@
 //! Text keys compare as bytes. Tables whose rows are small keep their key once, without rowid; instruments are wide and
 //! have random tokens, so they lie in the order of their making beside an index of their tokens.
 
+use super::super::{Upgrade, again, is_again};
 use super::open::pragma;
-use super::{failed, transact};
+use super::rows::SqliteRows;
+use super::{failed, keys, transact};
 use crate::error::{Code, Result};
 use rusqlite::Connection;
 
 /// The version that this library writes.
-pub const VERSION: i32 = 3;
+pub const VERSION: i32 = 4;
 
 const TABLES: &str = "
-    create table fence (id integer primary key check (id = 1), vault blob not null, version integer not null) strict;
-    create table epoch (
-        kind text not null, id integer not null, state text not null, check_value blob not null,
-        created_at integer not null, retired_at integer not null, wrapped blob not null,
-        primary key (kind, id)) strict, without rowid;
     create table card (
         id blob primary key, merchant text not null, network text not null, iin text not null, last4 text not null,
         pan blob not null) strict, without rowid;
@@ -93,13 +90,16 @@ const FROM_2: &str = "
     update fence set version = version + 1;
 ";
 
-/// The steps from each older version to the next one.
-const STEPS: [&str; VERSION as usize - 1] = [FROM_1, FROM_2];
+/// The steps from each older version to the next one, but for the last, which has the keys in hand.
+const STEPS: [&str; VERSION as usize - 2] = [FROM_1, FROM_2];
+
+/// From version 3: everything in the layout of today.
+const FROM_3: [&str; 1] = [keys::FROM_3];
 
 /// Makes the tables. Inside a transaction.
 pub fn make(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "user_version", VERSION).map_err(failed)?;
-    connection.execute_batch(TABLES).map_err(failed)
+    [keys::TABLES, TABLES].into_iter().try_for_each(|tables| connection.execute_batch(tables).map_err(failed))
 }
 
 /// `SchemaNewer` where the tables are ahead of this version. Changes nothing.
@@ -107,27 +107,45 @@ pub fn refuse_newer(connection: &Connection) -> Result<()> {
     if pragma(connection, "user_version")? > VERSION { Err(Code::SchemaNewer.into()) } else { Ok(()) }
 }
 
-/// Brings the tables up to this version, a step a transaction. `SchemaNewer` where they are ahead of it.
-pub fn migrate(connection: &Connection) -> Result<()> {
+/// Brings the tables up to this version, a step a transaction. `SchemaNewer` where they are ahead of it, `NotAVault`
+/// where they are behind it and nobody is there to bring them forward.
+pub fn migrate(connection: &Connection, upgrade: Option<&mut dyn Upgrade>) -> Result<()> {
+    if pragma(connection, "user_version")? == VERSION {
+        return Ok(());
+    }
+    let upgrade = upgrade.ok_or(Code::NotAVault)?;
     loop {
         let present = pragma(connection, "user_version")?;
         if present == VERSION {
             return Ok(());
         }
-        transact(connection, || step(connection))?;
+        if present == VERSION - 1 {
+            upgrade.prepare(&SqliteRows(connection).old_keys()?)?;
+        }
+        match transact(connection, || step(connection, present, upgrade)) {
+            // Another process has changed the keys meanwhile, or was faster.
+            Err(error) if is_again(&error) => {}
+            other => other?,
+        }
     }
 }
 
-fn step(connection: &Connection) -> Result<()> {
+fn step(connection: &Connection, from: i32, upgrade: &mut dyn Upgrade) -> Result<()> {
     // Read again: another process may have been faster.
     let present = pragma(connection, "user_version")?;
     if present > VERSION {
         return Err(Code::SchemaNewer.into());
     }
-    if present == VERSION {
-        return Ok(());
+    if present != from {
+        return Err(again());
     }
-    let step = usize::try_from(present - 1).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
-    connection.execute_batch(step).map_err(failed)?;
+    if present == VERSION - 1 {
+        let old = SqliteRows(connection).old_keys()?;
+        FROM_3.into_iter().try_for_each(|step| connection.execute_batch(step).map_err(failed))?;
+        upgrade.finish(&old, &SqliteRows(connection))?;
+    } else {
+        let step = usize::try_from(present - 1).ok().and_then(|place| STEPS.get(place));
+        connection.execute_batch(step.ok_or(Code::NotAVault)?).map_err(failed)?;
+    }
     connection.pragma_update(None, "user_version", present + 1).map_err(failed)
 }
