@@ -111,6 +111,14 @@ fn compare(vault: &Vault, ledger: &Ledger, purged: bool, count: Count<'_>, fault
         }
         customers(&vault, ledger, merchant, faults);
     }
+    match vault.check_vault(&mut |_, _| true) {
+        Ok(report) => {
+            for row in report.damaged {
+                faults.add("check", format!("{:?}", row));
+            }
+        }
+        Err(error) => faults.add("check", error.code().name()),
+    }
     if unknown > ledger.in_doubt {
         faults.add("not asked for", format!("{unknown} tokens, {} in doubt", ledger.in_doubt));
     }
@@ -161,6 +169,9 @@ fn judge_token(token: &str, state: &Token, found: Option<&Instrument>, purged: b
     };
     if there == Some(false) {
         faults.add("deleted and there", token);
+    }
+    if found.damaged {
+        faults.add("damaged", token);
     }
     let year = found.expiry.map_or(0, |expiry| i32::from(expiry.year()));
     let good = is_mask_of(found.masked.as_str(), &state.number)

@@ -140,7 +140,7 @@ fn draw(range: &Range<u64>) -> String {
 
 /// Whether a masked number is that of a number.
 pub fn is_mask_of(masked: &str, number: &str) -> bool {
-    masked[..6] == number[..6] && masked[12..] == number[12..]
+    masked.len() == number.len() && masked[..6] == number[..6] && masked[12..] == number[12..]
 }
 
 impl Worker {
