@@ -1,6 +1,6 @@
 //! What happens to a stored card later: changed, taken out of use, read, removed.
 
-use super::damage::{Damage, DamageKind, prints_of, unless_damaged};
+use super::damage::{Damage, DamageKind, epochs_of, prints_of, unless_damaged};
 use super::instrument::Instrument;
 use super::metadata::{check_metadata, check_note};
 use super::read::Opened;
@@ -247,9 +247,10 @@ impl Vault {
 
     /// The number of an instrument that was read in a transaction, if its rows open.
     fn pan_if_whole(&self, keyring: &Keyring, rows: (InstrumentRow, CardRow)) -> Result<Option<Pan>> {
+        let epochs = epochs_of(&rows);
         let opened = Opened::new(keyring, &self.merchant, rows).map(|opened| opened.pan);
         // The fence was compared with these keys before.
-        unless_damaged(opened, || Ok(()))
+        unless_damaged(keyring, &epochs, opened, || Ok(()))
     }
 
     /// Removes an instrument; says whether its card went with it. Without a number, where it is damaged.

@@ -12,7 +12,7 @@ use super::seal::{Sealer, epoch_of};
 use super::store::{CardRow, Fingerprint, Id, InstrumentRow, Rows};
 use crate::card::Pan;
 use crate::error::{Code, Result};
-use crate::keys::Keyring;
+use crate::keys::{KeyKind, Keyring};
 
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,20 +79,45 @@ impl Damage {
     }
 }
 
-/// What a row was opened to; `None` where the row is damaged. `Epoch` says so too, where the keys in hand are the
-/// vault's newest: `newest` gives it back where they are not.
-pub(super) fn unless_damaged<T>(opened: Result<T>, newest: impl FnOnce() -> Result<()>) -> Result<Option<T>> {
+/// What rows were opened to; `None` where one of them is damaged. `epochs` are those that they name.
+///
+/// `Epoch` says so too where the keys in hand have no such epoch and are the vault's newest: `newest` gives it back where
+/// they are not. An epoch that they have is one whose key is not unwrapped yet.
+pub(super) fn unless_damaged<T>(
+    keyring: &Keyring,
+    epochs: &[Option<u32>],
+    opened: Result<T>,
+    newest: impl FnOnce() -> Result<()>,
+) -> Result<Option<T>> {
+    let is_known = |epoch: u32| {
+        keyring.infos().any(|key| key.kind == KeyKind::Epoch && key.id == epoch && key.is_live())
+    };
+    let is_unknown = || epochs.iter().flatten().any(|epoch| !is_known(*epoch));
     match opened {
         Err(error) if error.code() == Code::Tampered => Ok(None),
-        Err(error) if error.code() == Code::Epoch => newest().map(|()| None),
+        Err(error) if error.code() == Code::Epoch && is_unknown() => newest().map(|()| None),
         other => other.map(Some),
     }
 }
 
+/// The epochs that two rows name, for [`unless_damaged`].
+pub(super) fn epochs_of(rows: &(InstrumentRow, CardRow)) -> [Option<u32>; 2] {
+    [&rows.0.sealed, &rows.1.sealed].map(|sealed| epoch_of(sealed).ok())
+}
+
 impl Vault {
-    /// [`unless_damaged`] for rows that were read outside a transaction.
-    pub(super) fn unless_damaged<T>(&self, keyring: &Keyring, opened: Result<T>) -> Result<Option<T>> {
-        unless_damaged(opened, || self.shared.store.read(&mut |rows| super::check_fence(rows, keyring)))
+    /// [`unless_damaged`] for what was read outside a transaction.
+    pub(super) fn unless_damaged<T>(
+        &self,
+        keyring: &Keyring,
+        sealed: &[u8],
+        opened: Result<T>,
+    ) -> Result<Option<T>> {
+        unless_damaged(keyring, &[epoch_of(sealed).ok()], opened, || self.check_newest(keyring))
+    }
+
+    fn check_newest(&self, keyring: &Keyring) -> Result<()> {
+        self.shared.store.read(&mut |rows| super::check_fence(rows, keyring))
     }
 
     /// Opens an instrument that was read outside a transaction, if it opens.
@@ -101,7 +126,9 @@ impl Vault {
         keyring: &Keyring,
         rows: (InstrumentRow, CardRow),
     ) -> Result<Option<Opened>> {
-        self.unless_damaged(keyring, Opened::new(keyring, &self.merchant, rows))
+        let epochs = epochs_of(&rows);
+        let opened = Opened::new(keyring, &self.merchant, rows);
+        unless_damaged(keyring, &epochs, opened, || self.check_newest(keyring))
     }
 
     /// Walks over all rows of all merchants and opens each, as long as `progress` says so: `Callback` where not.
@@ -178,25 +205,25 @@ impl Vault {
         let asked = |sealed: &[u8]| of.is_none_or(|epoch| is_under(sealed, epoch));
         for (merchant, row) in page.cards.iter().filter(|(_, row)| asked(&row.sealed)) {
             let opened = Sealer::new(keyring, merchant).open_card(row).map(drop);
-            if self.unless_damaged(keyring, opened)?.is_none() {
+            if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
                 damaged.push(Damage::of_card(DamageKind::Card, merchant, &row.id));
             }
         }
         for (merchant, row) in page.instruments.iter().filter(|(_, row)| asked(&row.sealed)) {
             let opened = Sealer::new(keyring, merchant).open_instrument(row).map(drop);
-            if self.unless_damaged(keyring, opened)?.is_none() {
+            if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
                 damaged.push(Damage::new(DamageKind::Instrument, merchant, row.token.as_str()));
             }
         }
         for (merchant, row) in page.customers.iter().filter(|(_, row)| asked(&row.sealed)) {
             let opened = Sealer::new(keyring, merchant).open_customer(row).map(drop);
-            if self.unless_damaged(keyring, opened)?.is_none() {
+            if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
                 damaged.push(Damage::new(DamageKind::Customer, merchant, &row.id));
             }
         }
         for row in page.credentials.iter().filter(|row| asked(&row.sealed)) {
             let opened = Sealer::new(keyring, &row.merchant).open_credential(row).map(drop);
-            if self.unless_damaged(keyring, opened)?.is_none() {
+            if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
                 damaged.push(Damage::new(DamageKind::Credential, &row.merchant, &row.id));
             }
         }
@@ -207,7 +234,7 @@ impl Vault {
     fn cards_not_found(&self, page: &Sealed, keyring: &Keyring, damaged: &mut Vec<Damage>) -> Result<()> {
         for (merchant, row) in &page.cards {
             let opened = Sealer::new(keyring, merchant).open_card(row);
-            let Some(pan) = self.unless_damaged(keyring, opened)? else { continue };
+            let Some(pan) = self.unless_damaged(keyring, &row.sealed, opened)? else { continue };
             let prints = prints_of(keyring, merchant, &pan)?;
             self.shared.store.read(&mut |rows| {
                 let found = rows.known_cards(merchant, &prints)?;

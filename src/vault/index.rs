@@ -34,7 +34,7 @@ impl Vault {
             let (mut ids, mut prints, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
             for (merchant, card) in &cards {
                 let opened = Sealer::new(keyring, merchant).open_card(card);
-                let Some(pan) = self.unless_damaged(keyring, opened)? else {
+                let Some(pan) = self.unless_damaged(keyring, &card.sealed, opened)? else {
                     damaged.push(Damage::of_card(DamageKind::Card, merchant, &card.id));
                     continue;
                 };

@@ -84,7 +84,7 @@ impl Vault {
         let mut random = Random::new();
         for (merchant, mut row) in page.cards.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
             let sealer = Sealer::new(keyring, &merchant);
-            let Some(pan) = self.unless_damaged(keyring, sealer.open_card(&row))? else {
+            let Some(pan) = self.unless_damaged(keyring, &row.sealed, sealer.open_card(&row))? else {
                 damaged.push(Damage::of_card(DamageKind::Card, &merchant, &row.id));
                 continue;
             };
@@ -94,7 +94,8 @@ impl Vault {
         }
         for (merchant, mut row) in page.instruments.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
             let sealer = Sealer::new(keyring, &merchant);
-            let Some(contents) = self.unless_damaged(keyring, sealer.open_instrument(&row))? else {
+            let Some(contents) = self.unless_damaged(keyring, &row.sealed, sealer.open_instrument(&row))?
+            else {
                 damaged.push(Damage::new(DamageKind::Instrument, &merchant, row.token.as_str()));
                 continue;
             };
@@ -104,7 +105,7 @@ impl Vault {
         }
         for (merchant, mut row) in page.customers.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
             let sealer = Sealer::new(keyring, &merchant);
-            let Some(data) = self.unless_damaged(keyring, sealer.open_customer(&row))? else {
+            let Some(data) = self.unless_damaged(keyring, &row.sealed, sealer.open_customer(&row))? else {
                 damaged.push(Damage::new(DamageKind::Customer, &merchant, &row.id));
                 continue;
             };
@@ -115,7 +116,8 @@ impl Vault {
         for mut row in page.credentials.into_iter().filter(|row| is_old(&row.sealed)) {
             let merchant = row.merchant.clone();
             let sealer = Sealer::new(keyring, &merchant);
-            let Some(secret) = self.unless_damaged(keyring, sealer.open_credential(&row))? else {
+            let Some(secret) = self.unless_damaged(keyring, &row.sealed, sealer.open_credential(&row))?
+            else {
                 damaged.push(Damage::new(DamageKind::Credential, &merchant, &row.id));
                 continue;
             };
