@@ -11,7 +11,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 ABI     := 0
 VENV    := .venv
 
-.PHONY: all demo test lint header shared static python install clean toolchain
+.PHONY: all demo test check-deep lint header shared static python install clean toolchain
 
 all: shared python
 
@@ -23,6 +23,11 @@ demo: toolchain
 # is no `postgres` to start, the providers' clients where there is no Node.js or no network to download them from.
 test: toolchain $(VENV)/ready
 	@CARGO="$(CARGO)" $(VENV)/bin/python tests/run.py
+
+# All verbs of a vault at once, under kills, ten minutes on each store: in `make test` it is 20 seconds.
+check-deep: toolchain
+	PANSEAL_VERBS_SECONDS=600 $(CARGO) test --package panseal --features postgres \
+	    --test all_verbs --test postgres_verbs -- --nocapture
 
 lint: toolchain $(VENV)/ready
 	$(CARGO) fmt --all --check

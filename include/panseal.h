@@ -1261,6 +1261,10 @@ typedef struct panseal_instrument {
     char masked[PANSEAL_MASK_ROOM];
     /* The last four digits. */
     char last4[8];
+    /* 1: its rows do not open. But for the token all of the above is zero, the network is "UNKNOWN". */
+    int32_t damaged;
+    /* 0. */
+    uint32_t reserved;
 } panseal_instrument;
 
 /* Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
@@ -1420,6 +1424,9 @@ typedef struct panseal_purged {
     uint64_t cards;
     /* Idempotency keys older than a day. */
     uint64_t keys;
+    /* Instruments whose time was over, and that are damaged: they are still there. panseal_vault_check names them, and
+     * panseal_vault_delete removes them. */
+    uint64_t damaged;
 } panseal_purged;
 
 /* A page of the merchant's instruments, in the order of tokens, which is no order of time. `query` NULL: all of them.
@@ -1497,7 +1504,8 @@ panseal_status panseal_vault_reactivate(panseal_vault *vault,
                                         size_t token_len,
                                         panseal_error *err);
 
-/* Removes a token for ever, and the card with its last one. A surrogate is not issued again. */
+/* Removes a token for ever, and the card with its last one. A surrogate is not issued again. A damaged one is removed
+ * too. */
 PANSEAL_API
 panseal_status panseal_vault_delete(panseal_vault *vault,
                                     const char *token,
@@ -1677,7 +1685,7 @@ panseal_status panseal_vault_rotate(panseal_vault *vault,
 
 /* Seals every row of every merchant under the active epoch, in small transactions, while others go on. *sealed (may be
  * NULL) is how many rows it was. Stopped or killed, it loses nothing; called again, it goes on with those that are
- * left. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it. */
+ * left. Damaged rows are left as they are: panseal_vault_check names them. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it. */
 PANSEAL_API
 panseal_status panseal_vault_rewrap(panseal_vault *vault,
                                     panseal_progress_fn progress,
@@ -1686,7 +1694,8 @@ panseal_status panseal_vault_rewrap(panseal_vault *vault,
                                     panseal_error *err);
 
 /* Forgets an epoch's key for ever: what it sealed, in backups too, opens no more. PANSEAL_E_EPOCH for the active
- * epoch, one that is not there or destroyed already, and one that a row still needs: panseal_vault_rewrap first. */
+ * epoch, one that is not there or destroyed already, and one that a row still needs: panseal_vault_rewrap first,
+ * and panseal_vault_destroy_even_if_damaged where it has left none but damaged ones. */
 PANSEAL_API
 panseal_status panseal_vault_destroy(panseal_vault *vault,
                                      uint32_t epoch,
@@ -1694,7 +1703,7 @@ panseal_status panseal_vault_destroy(panseal_vault *vault,
 
 /* Changes the index key, by which the vault knows a card again: gives every card a fingerprint under a new one and
  * forgets the old one, while others go on. *generation (may be NULL) is the new one. Stopped or killed, call it again:
- * it goes on with the new key that is there. `progress` as with panseal_vault_rewrap. */
+ * it goes on with the new key that is there. Damaged cards get no fingerprint: panseal_vault_check names them. `progress` as with panseal_vault_rewrap. */
 PANSEAL_API
 panseal_status panseal_vault_change_index(panseal_vault *vault,
                                           panseal_progress_fn progress,
@@ -1723,6 +1732,39 @@ panseal_status panseal_vault_status(panseal_vault *vault,
                                     size_t cap,
                                     size_t *count,
                                     panseal_error *err);
+
+/* ---- damaged rows of a vault ----------------------------------------------------------------------------- */
+
+/* Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
+ * "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
+ * "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
+ * credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
+ * longjmp. */
+typedef void (*panseal_damage_fn)(void *userdata, const char *kind, const char *merchant, const char *id);
+
+/* Walks over all rows of all merchants, opens each, and names those that are damaged to `found` (may be NULL) in the
+ * end. *rows and *damaged (may be NULL) are how many there were. Changes nothing. `progress` (may be NULL) as with
+ * panseal_vault_rewrap; both functions get `userdata`.
+ *
+ * A damaged row stops no other: panseal_vault_list gives it as damaged, panseal_vault_purge_expired counts it,
+ * panseal_vault_rewrap and panseal_vault_change_index pass it over, panseal_vault_delete removes an instrument. */
+PANSEAL_API
+panseal_status panseal_vault_check(panseal_vault *vault,
+                                   panseal_progress_fn progress,
+                                   panseal_damage_fn found,
+                                   void *userdata,
+                                   uint64_t *rows,
+                                   uint64_t *damaged,
+                                   panseal_error *err);
+
+/* panseal_vault_destroy, though rows name the epoch that do not open: they never will again, not even if the damage is
+ * mended. *damaged (may be NULL) is how many there are. PANSEAL_E_EPOCH as with panseal_vault_destroy, and where a
+ * single one of them opens. */
+PANSEAL_API
+panseal_status panseal_vault_destroy_even_if_damaged(panseal_vault *vault,
+                                                     uint32_t epoch,
+                                                     uint64_t *damaged,
+                                                     panseal_error *err);
 
 /* ---- audit and guard ------------------------------------------------------------------------------------- */
 

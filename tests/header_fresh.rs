@@ -7,7 +7,7 @@ use cbindgen::{
 };
 use std::path::{Path, PathBuf};
 
-const CHAPTERS: [(&str, &str); 13] = [
+const CHAPTERS: [(&str, &str); 14] = [
     ("library", "library"),
     ("card", "cards"),
     ("network", "networks"),
@@ -19,6 +19,7 @@ const CHAPTERS: [(&str, &str); 13] = [
     ("instrument", "instruments"),
     ("customer", "customers"),
     ("vault_keys", "keys of a vault"),
+    ("damage", "damaged rows of a vault"),
     ("audit", "audit and guard"),
     ("dialect", "dialects"),
 ];

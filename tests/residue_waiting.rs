@@ -11,7 +11,8 @@
 mod residue;
 
 use panseal::card::{CardInput, check};
-use panseal::keys::{CheckValue, KeyInfo, KeyKind, KeyState, Keyring, Root, WrappedKey};
+use panseal::keys::keyring::Sources;
+use panseal::keys::{CheckValue, KeyInfo, KeyKind, KeyState, KeyTable, Keyring, Root, Settings, WrappedKey};
 use panseal::vault::{OpenOptions, TokenizeOptions, Vault};
 use residue::{Search, Subject};
 use std::fs;
@@ -70,8 +71,9 @@ fn subject() {
 /// The merchant's sealing key, opened beside the library that is under test.
 fn sealing_key(place: &Path) -> Vec<u8> {
     let sql = rusqlite::Connection::open(place.join("cards.db")).unwrap();
-    let (name, version): (Vec<u8>, i64) =
-        sql.query_row("select vault, version from fence", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let fence = "select vault, version, mac from fence";
+    let (id, version, mac) =
+        sql.query_row(fence, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     let mut query = sql
         .prepare("select kind, id, check_value, created_at, wrapped from epoch order by kind, id")
         .unwrap();
@@ -89,7 +91,10 @@ fn sealing_key(place: &Path) -> Vec<u8> {
     };
     let entries: Vec<WrappedKey> = query.query_map([], entry).unwrap().map(|entry| entry.unwrap()).collect();
     let root = Root::parse(&format!("file:{}", place.join("root").display())).unwrap();
-    let keyring = Keyring::open(&root, &name, version, &entries).unwrap();
+    let (settings, revoked) = (Settings::default(), Vec::new());
+    let table = KeyTable { id, version, settings, entries, revoked, mac };
+    let sources = Sources { roots: &[root], previous: None, commitment: None };
+    let keyring = Keyring::load(&table, &sources).unwrap();
     keyring.with_seal_key(1, "", <[u8]>::to_vec).unwrap()
 }
 

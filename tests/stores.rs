@@ -697,7 +697,7 @@ fn rotated_rewrapped_destroyed(place: &Place) {
         told.push((done, total));
         true
     });
-    assert_eq!(sealed.unwrap(), 1201);
+    assert_eq!(sealed.unwrap().sealed, 1201);
     assert_eq!(told.last(), Some(&(1203, 1203)));
     vault.destroy(1).unwrap();
     assert_eq!(code(vault.destroy(1)), Code::Epoch);
@@ -706,7 +706,7 @@ fn rotated_rewrapped_destroyed(place: &Place) {
         assert_eq!(digits(vault, text(instrument)), *number);
     }
     assert_eq!(&*vault.customer("c-1").unwrap().unwrap().data, "{}");
-    assert_eq!(vault.rewrap(&mut |_, _| true).unwrap(), 0);
+    assert_eq!(vault.rewrap(&mut |_, _| true).unwrap().sealed, 0);
 }
 
 fn a_rewrap_that_is_stopped_goes_on(place: &Place) {
@@ -718,7 +718,7 @@ fn a_rewrap_that_is_stopped_goes_on(place: &Place) {
     assert_eq!(code(vault.rewrap(&mut |_, _| false)), Code::Callback);
     let status = vault.status().unwrap();
     assert_eq!((status.epochs[0].cards, status.epochs[1].cards), (344, 256));
-    assert_eq!(vault.rewrap(&mut |_, _| true).unwrap(), 1200 - 256);
+    assert_eq!(vault.rewrap(&mut |_, _| true).unwrap().sealed, 1200 - 256);
     let status = vault.status().unwrap();
     assert_eq!((status.epochs[0].cards, status.epochs[0].instruments), (0, 0));
 }
@@ -759,10 +759,14 @@ fn under_writers(place: &Place, cards: usize, meanwhile: impl FnOnce(&Vault)) {
 fn the_index_key_is_changed_under_writers(place: &Place) {
     under_writers(place, 40, |vault| {
         for generation in [2, 3] {
-            assert_eq!(vault.change_index(&mut |_, _| true).unwrap(), generation);
+            assert_eq!(vault.change_index(&mut |_, _| true).unwrap().generation, generation);
         }
         assert_eq!(code(vault.change_index(&mut |_, _| false)), Code::Callback);
-        assert_eq!(vault.change_index(&mut |_, _| true).unwrap(), 4, "it goes on with the key that is there");
+        assert_eq!(
+            vault.change_index(&mut |_, _| true).unwrap().generation,
+            4,
+            "it goes on with the key that is there"
+        );
         let live: Vec<u32> =
             vault.status().unwrap().index.iter().filter(|key| key.is_live()).map(|key| key.id).collect();
         assert_eq!(live, [4]);

@@ -79,12 +79,17 @@ pub struct panseal_purged {
     pub cards: u64,
     /// Idempotency keys older than a day.
     pub keys: u64,
+    /// Instruments whose time was over, and that are damaged: they are still there. panseal_vault_check names them, and
+    /// panseal_vault_delete removes them.
+    pub damaged: u64,
 }
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_query {}
 unsafe impl Record for panseal_change {}
-unsafe impl Record for panseal_purged {}
+unsafe impl Record for panseal_purged {
+    const FIRST_SIZE: usize = 32;
+}
 
 /// A page of the merchant's instruments, in the order of tokens, which is no order of time. `query` NULL: all of them.
 ///
@@ -233,7 +238,8 @@ pub unsafe extern "C" fn panseal_vault_reactivate(
     unsafe { pass::call(err, work) }
 }
 
-/// Removes a token for ever, and the card with its last one. A surrogate is not issued again.
+/// Removes a token for ever, and the card with its last one. A surrogate is not issued again. A damaged one is removed
+/// too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_delete(
     vault: *mut panseal_vault,
@@ -265,6 +271,7 @@ pub unsafe extern "C" fn panseal_vault_purge_expired(
                     instruments: purged.instruments,
                     cards: purged.cards,
                     keys: purged.keys,
+                    damaged: purged.damaged.len() as u64,
                 });
             }
             Ok(())

@@ -14,6 +14,7 @@ mod ticket;
 pub mod audit;
 pub mod card;
 pub mod customer;
+pub mod damage;
 pub mod dialect;
 pub mod instrument;
 pub mod keys;

@@ -86,11 +86,17 @@ pub struct panseal_instrument {
     pub masked: [c_char; PANSEAL_MASK_ROOM],
     /// The last four digits.
     pub last4: [c_char; 8],
+    /// 1: its rows do not open. But for the token all of the above is zero, the network is "UNKNOWN".
+    pub damaged: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_tokenize_options {}
-unsafe impl Record for panseal_instrument {}
+unsafe impl Record for panseal_instrument {
+    const FIRST_SIZE: usize = 248;
+}
 
 /// Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
 /// else than a vault is left as it is.
@@ -403,6 +409,8 @@ const NO_INSTRUMENT: panseal_instrument = panseal_instrument {
     network: [0; PANSEAL_NETWORK_ROOM],
     masked: [0; PANSEAL_MASK_ROOM],
     last4: [0; 8],
+    damaged: 0,
+    reserved: 0,
 };
 
 pub(super) fn instrument(from: &Instrument) -> panseal_instrument {
@@ -420,5 +428,7 @@ pub(super) fn instrument(from: &Instrument) -> panseal_instrument {
         network: pass::field(from.network.name().as_bytes()),
         masked: pass::field(from.masked.as_str().as_bytes()),
         last4: pass::field(&from.last4),
+        damaged: from.damaged.into(),
+        reserved: 0,
     }
 }

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn panseal_vault_rotate(
 
 /// Seals every row of every merchant under the active epoch, in small transactions, while others go on. *sealed (may be
 /// NULL) is how many rows it was. Stopped or killed, it loses nothing; called again, it goes on with those that are
-/// left. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it.
+/// left. Damaged rows are left as they are: panseal_vault_check names them. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_rewrap(
     vault: *mut panseal_vault,
@@ -93,8 +93,8 @@ pub unsafe extern "C" fn panseal_vault_rewrap(
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
-            let count = with_progress(progress, userdata, |progress| vault.rewrap(progress))?;
-            unsafe { hand_out(count, sealed) };
+            let done = with_progress(progress, userdata, |progress| vault.rewrap(progress))?;
+            unsafe { hand_out(done.sealed, sealed) };
             Ok(())
         })
     };
@@ -102,7 +102,8 @@ pub unsafe extern "C" fn panseal_vault_rewrap(
 }
 
 /// Forgets an epoch's key for ever: what it sealed, in backups too, opens no more. PANSEAL_E_EPOCH for the active
-/// epoch, one that is not there or destroyed already, and one that a row still needs: panseal_vault_rewrap first.
+/// epoch, one that is not there or destroyed already, and one that a row still needs: panseal_vault_rewrap first,
+/// and panseal_vault_destroy_even_if_damaged where it has left none but damaged ones.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_destroy(
     vault: *mut panseal_vault,
@@ -114,7 +115,7 @@ pub unsafe extern "C" fn panseal_vault_destroy(
 
 /// Changes the index key, by which the vault knows a card again: gives every card a fingerprint under a new one and
 /// forgets the old one, while others go on. *generation (may be NULL) is the new one. Stopped or killed, call it again:
-/// it goes on with the new key that is there. `progress` as with panseal_vault_rewrap.
+/// it goes on with the new key that is there. Damaged cards get no fingerprint: panseal_vault_check names them. `progress` as with panseal_vault_rewrap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_change_index(
     vault: *mut panseal_vault,
@@ -125,8 +126,8 @@ pub unsafe extern "C" fn panseal_vault_change_index(
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
-            let newest = with_progress(progress, userdata, |progress| vault.change_index(progress))?;
-            unsafe { hand_out(newest, generation) };
+            let done = with_progress(progress, userdata, |progress| vault.change_index(progress))?;
+            unsafe { hand_out(done.generation, generation) };
             Ok(())
         })
     };
@@ -179,14 +180,14 @@ pub unsafe extern "C" fn panseal_vault_status(
 
 /// # Safety
 /// Null, or a place of the caller's.
-unsafe fn hand_out<T>(value: T, out: *mut T) {
+pub(super) unsafe fn hand_out<T>(value: T, out: *mut T) {
     if !out.is_null() {
         unsafe { out.write_unaligned(value) };
     }
 }
 
 /// Runs a verb that tells how far it is.
-fn with_progress<T>(
+pub(super) fn with_progress<T>(
     progress: panseal_progress_fn,
     userdata: *mut c_void,
     verb: impl FnOnce(&mut dyn FnMut(u64, u64) -> bool) -> Result<T>,

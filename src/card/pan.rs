@@ -176,7 +176,7 @@ const fn numbers_below(len: usize) -> u64 {
 }
 
 /// A card number as it may be displayed. Not secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Mask {
     len: u8,
     text: [u8; Mask::MAX_LEN],

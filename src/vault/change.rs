@@ -1,10 +1,11 @@
 //! What happens to a stored card later: changed, taken out of use, read, removed.
 
+use super::damage::{Damage, DamageKind, epochs_of, prints_of, unless_damaged};
 use super::instrument::Instrument;
 use super::metadata::{check_metadata, check_note};
 use super::read::Opened;
 use super::seal::{NAME_MAX, NOTE_MAX, Name, Sealer};
-use super::store::{Fingerprint, Listing, Rows, again};
+use super::store::{CardRow, Id, InstrumentRow, Listing, Rows, again};
 use super::{REASON_MAX, Vault, check_kept, check_text, check_time};
 use crate::card::{Expiry, Pan, check_name};
 use crate::error::{Code, Error, Param, Result, Violations};
@@ -38,7 +39,7 @@ pub struct Change<'a> {
 }
 
 /// What a purge removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Instruments whose time was over.
     pub instruments: u64,
@@ -46,6 +47,8 @@ pub struct Purged {
     pub cards: u64,
     /// Idempotency keys older than a day.
     pub keys: u64,
+    /// Instruments whose time was over, and that do not open: they are still there, and [`Vault::delete`] removes them.
+    pub damaged: Vec<Damage>,
 }
 
 impl Change<'_> {
@@ -155,7 +158,7 @@ impl Vault {
     }
 
     /// Removes a token for ever, and its card with its last one. A surrogate leaves a tombstone: it is not issued
-    /// again.
+    /// again. A damaged one is removed too.
     pub fn delete(&self, token: &[u8]) -> Result<()> {
         let token = Token::parse(token)?;
         self.ask("delete", 1)?;
@@ -163,15 +166,18 @@ impl Vault {
             let line = self.line(now, "delete", token.as_str())?;
             self.write(keyring, &line, &mut |rows| {
                 wiped(|| {
-                    let opened = self.open_one(rows, keyring, &token)?;
-                    self.remove(rows, keyring, &opened).map(|_| ())
+                    let found = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
+                    let card = found.0.card;
+                    let pan = self.pan_if_whole(keyring, found)?;
+                    self.remove(rows, keyring, &token, &card, pan.as_ref()).map(drop)
                 })
             })
         })
     }
 
     /// Removes the merchant's instruments whose `keep_until` has passed, their cards, and idempotency keys older than a
-    /// day. In small transactions: others go on meanwhile, and who stops it has lost nothing.
+    /// day. In small transactions: others go on meanwhile, and who stops it has lost nothing. A damaged instrument is
+    /// left and named: nobody can say whether its time is really over.
     pub fn purge_expired(&self) -> Result<Purged> {
         self.ask("purge", 0)?;
         let mut purged = Purged::default();
@@ -212,19 +218,25 @@ impl Vault {
     }
 
     fn purge(&self, tokens: &[Token], purged: &mut Purged) -> Result<()> {
-        let (instruments, cards) = self.work(|keyring, now| {
+        let (instruments, cards, damaged) = self.work(|keyring, now| {
             let line = self.line(now, "purge", "")?;
-            let mut removed = (0, 0);
+            let mut removed = (0, 0, Vec::new());
             self.write(keyring, &line, &mut |rows| {
-                removed = (0, 0);
+                removed = (0, 0, Vec::new());
                 for token in tokens {
                     let Some(found) = rows.instrument(&self.merchant, token)? else { continue };
                     wiped(|| -> Result<()> {
-                        let opened = Opened::new(keyring, &self.merchant, found)?;
-                        if opened.row.keep_until != 0 && opened.row.keep_until <= now {
-                            removed.0 += 1;
-                            removed.1 += u64::from(self.remove(rows, keyring, &opened)?);
+                        let (card, keep_until) = (found.0.card, found.0.keep_until);
+                        if keep_until == 0 || keep_until > now {
+                            return Ok(());
                         }
+                        let Some(pan) = self.pan_if_whole(keyring, found)? else {
+                            let damage = Damage::new(DamageKind::Instrument, &self.merchant, token.as_str());
+                            removed.2.push(damage);
+                            return Ok(());
+                        };
+                        removed.0 += 1;
+                        removed.1 += u64::from(self.remove(rows, keyring, token, &card, Some(&pan))?);
                         Ok(())
                     })?;
                 }
@@ -234,6 +246,7 @@ impl Vault {
         })?;
         purged.instruments += instruments;
         purged.cards += cards;
+        purged.damaged.extend(damaged);
         Ok(())
     }
 
@@ -248,20 +261,39 @@ impl Vault {
         })
     }
 
-    /// Removes an instrument; says whether its card went with it.
-    fn remove(&self, rows: &dyn Rows, keyring: &Keyring, opened: &Opened) -> Result<bool> {
-        let Opened { row, card, pan, .. } = opened;
-        if rows.lock_cards(&[card.id])?.contains(&false) {
+    /// The number of an instrument that was read in a transaction, if its rows open.
+    fn pan_if_whole(&self, keyring: &Keyring, rows: (InstrumentRow, CardRow)) -> Result<Option<Pan>> {
+        let epochs = epochs_of(&rows);
+        let opened = Opened::new(keyring, &self.merchant, rows).map(|opened| opened.pan);
+        // The fence was compared with these keys before.
+        unless_damaged(keyring, &epochs, opened, || Ok(()))
+    }
+
+    /// Removes an instrument; says whether its card went with it. Without a number, where it is damaged.
+    fn remove(
+        &self,
+        rows: &dyn Rows,
+        keyring: &Keyring,
+        token: &Token,
+        card: &Id,
+        pan: Option<&Pan>,
+    ) -> Result<bool> {
+        let is_gone = rows.lock_cards(&[*card])?.contains(&false);
+        if is_gone && pan.is_some() {
             return Err(again());
         }
-        let is_surrogate = classify(row.token.as_str().as_bytes()).numeric_token.is_some();
-        rows.delete_instrument(&self.merchant, &row.token, is_surrogate)?;
-        if !rows.instruments_of(&self.merchant, &card.id)?.is_empty() {
+        let is_surrogate = classify(token.as_str().as_bytes()).numeric_token.is_some();
+        rows.delete_instrument(&self.merchant, token, is_surrogate)?;
+        if is_gone || !rows.instruments_of(&self.merchant, card)?.is_empty() {
             return Ok(false);
         }
-        let print = |generation| keyring.fingerprint_under(generation, &self.merchant, pan);
-        let prints: Vec<Fingerprint> = keyring.index_generations().map(print).collect::<Result<_>>()?;
-        rows.delete_card(&self.merchant, &card.id, &prints)?;
+        match pan {
+            Some(pan) => rows.delete_card(&self.merchant, card, &prints_of(keyring, &self.merchant, pan)?)?,
+            None => {
+                rows.delete_prints_of(&self.merchant, card)?;
+                rows.delete_card(&self.merchant, card, &[])?;
+            }
+        }
         Ok(true)
     }
 

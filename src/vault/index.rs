@@ -1,9 +1,10 @@
 //! Fingerprints under a new index key for the cards that are there, a page at a time, and those of old keys removed.
 
 use super::Vault;
+use super::damage::{Damage, DamageKind};
 use super::life::BATCH;
 use super::seal::Sealer;
-use super::store::{CardRow, Id, Print};
+use super::store::{Id, Print};
 use crate::error::Result;
 use crate::keys::{KeyKind, Keyring};
 use crate::secret::stack;
@@ -15,6 +16,8 @@ pub(super) struct IndexPage {
     pub seen: u64,
     /// Behind which the next page begins.
     pub last: Option<Id>,
+    /// Those that do not open.
+    pub damaged: Vec<Damage>,
 }
 
 impl Vault {
@@ -29,30 +32,35 @@ impl Vault {
                 cards = rows.all_cards(after, BATCH)?;
                 Ok(())
             })?;
-            let print = |(merchant, card): &(String, CardRow)| {
-                let pan = Sealer::new(keyring, merchant).open_card(card)?;
-                let print = keyring.fingerprint_under(generation, merchant, &pan)?;
-                Ok(Print { generation, print })
-            };
-            let prints = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
-                cards.iter().map(print).collect::<Result<Vec<Print>>>()
+            let (mut ids, mut prints, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+            stack::wipe_after::<{ stack::CIPHER }, _>(|| -> Result<()> {
+                for (merchant, card) in &cards {
+                    let opened = Sealer::new(keyring, merchant).open_card(card);
+                    let Some(pan) = self.unless_damaged(keyring, &card.sealed, opened)? else {
+                        damaged.push(Damage::of_card(DamageKind::Card, merchant, &card.id));
+                        continue;
+                    };
+                    let print = keyring.fingerprint_under(generation, merchant, &pan)?;
+                    ids.push(card.id);
+                    prints.push((merchant, Print { generation, print }));
+                }
+                Ok(())
             })?;
-            if !cards.is_empty() {
-                let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
+            if !ids.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
                     // One that is gone by now must not get a fingerprint that leads nowhere.
                     let there = rows.lock_cards(&ids)?;
-                    for ((there, (merchant, card)), print) in there.iter().zip(&cards).zip(&prints) {
+                    for ((there, id), (merchant, print)) in there.iter().zip(&ids).zip(&prints) {
                         if *there {
-                            rows.add_print(merchant, print, &card.id)?;
+                            rows.add_print(merchant, print, id)?;
                         }
                     }
                     Ok(())
                 })?;
             }
             let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
-            Ok(Some(IndexPage { seen: cards.len() as u64, last }))
+            Ok(Some(IndexPage { seen: cards.len() as u64, last, damaged }))
         })
     }
 

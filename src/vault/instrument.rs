@@ -33,6 +33,8 @@ pub struct Instrument {
     pub created_at: i64,
     /// Seconds since 1970 UTC, or 0: for ever.
     pub keep_until: i64,
+    /// Its rows do not open: but for the token nothing is known of it, and all of the above is empty.
+    pub damaged: bool,
     /// Of two instruments the one that was made later has the greater one, also within a second.
     pub(crate) made: i64,
 }
@@ -71,8 +73,29 @@ impl Instrument {
             epoch: seal::epoch_of(&card.sealed)?,
             created_at: in_seconds(row.created_at),
             keep_until: row.keep_until,
+            damaged: false,
             made: row.created_at,
         })
+    }
+
+    /// What is left of one whose rows do not open.
+    pub(super) fn of_damaged(token: Token) -> Instrument {
+        Instrument {
+            token,
+            customer: "".into(),
+            network: Network::UNKNOWN,
+            product: None,
+            masked: Mask::default(),
+            last4: [0; 4],
+            expiry: None,
+            active: false,
+            reused: false,
+            epoch: 0,
+            created_at: 0,
+            keep_until: 0,
+            damaged: true,
+            made: 0,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! over all rows finds none that needs it, none will ever.
 
 use super::Vault;
+use super::damage::Damage;
 use super::store::{AuditRow, Id, Rows, Tally, Work};
 use crate::error::{Code, Result};
 use crate::keys::keyring::Sources;
@@ -47,6 +48,15 @@ pub(super) type Prepare<'p> = &'p mut dyn FnMut(&mut KeyChange<'_>) -> Result<bo
 /// Told how many rows are done and how many there are; says whether to go on.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
 
+/// What a [`Vault::change_index`] has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reindexed {
+    /// The new generation.
+    pub generation: u32,
+    /// Cards that do not open: they have no fingerprint any more.
+    pub damaged: Vec<Damage>,
+}
+
 impl Vault {
     /// Makes a new epoch and gives its id. From now on everything is sealed under it; what is sealed under older ones
     /// opens as before.
@@ -65,7 +75,8 @@ impl Vault {
 
     /// Forgets an epoch's key for ever: what it sealed, in backups too, opens no more.
     ///
-    /// `Epoch` for the active epoch, one that is not there, and one that a row still needs: [`Vault::rewrap`] first.
+    /// `Epoch` for the active epoch, one that is not there, and one that a row still needs: [`Vault::rewrap`] first, and
+    /// [`Vault::destroy_even_if_damaged`] where it has left none but damaged ones.
     pub fn destroy(&self, epoch: u32) -> Result<()> {
         self.check_retired(epoch)?;
         let mut tallies = Vec::new();
@@ -77,25 +88,32 @@ impl Vault {
         if tallies.iter().any(|tally| tally.epoch == epoch) {
             return Err(Code::Epoch.into());
         }
-        self.change_keys("destroy", &mut |change| {
-            epochs::destroy(&mut change.after.entries, epoch)?;
-            Ok(true)
-        })
+        self.forget_epoch(epoch)
+    }
+
+    /// [`Vault::destroy`], though rows name the epoch that do not open: they never will again, not even if the damage is
+    /// mended. Gives those rows. `Epoch` as with `destroy`, and where a single one of them opens.
+    pub fn destroy_even_if_damaged(&self, epoch: u32) -> Result<Vec<Damage>> {
+        self.check_retired(epoch)?;
+        let damaged = self.damaged_under(epoch)?;
+        self.forget_epoch(epoch)?;
+        Ok(damaged)
     }
 
     /// Changes the index key, under which fingerprints are made: adds a new one, gives every card a fingerprint under
-    /// it, and forgets the old one and its fingerprints. Gives the new generation.
+    /// it, and forgets the old one and its fingerprints. A card that does not open gets none and is named.
     ///
     /// `progress` as with [`Vault::rewrap`]. 'Same card?' stays exact all the while. Stopped or killed, run it again:
     /// it goes on with the new key that is there. Several may run at once: each gives every card a fingerprint under
     /// the generation that it began with or joined, and forgets the older ones only while that is the newest.
-    pub fn change_index(&self, progress: Progress<'_>) -> Result<u32> {
+    pub fn change_index(&self, progress: Progress<'_>) -> Result<Reindexed> {
         let filled = self.begin_index()?;
         let total = self.rows_in_all()?;
-        let (mut after, mut done) = (Id::default(), 0);
+        let (mut after, mut done, mut damaged) = (Id::default(), 0, Vec::new());
         // Where another run has gone on to a newer generation, every card has a fingerprint under this one.
         while let Some(page) = self.index_page(filled, &after)? {
             done += page.seen;
+            damaged.extend(page.damaged);
             if !progress(done, total.max(done)) {
                 return Err(Code::Callback.into());
             }
@@ -108,7 +126,7 @@ impl Vault {
             Ok(epochs::drop_older_index(&mut change.after.entries, filled))
         })?;
         self.drop_old_prints()?;
-        Ok(filled)
+        Ok(Reindexed { generation: filled, damaged })
     }
 
     /// The generation that is to be filled: a new one, or the one that another run has begun.
@@ -213,6 +231,13 @@ impl Vault {
             self.shared.install(next);
             Ok(Ok(()))
         })?
+    }
+
+    fn forget_epoch(&self, epoch: u32) -> Result<()> {
+        self.change_keys("destroy", &mut |change| {
+            epochs::destroy(&mut change.after.entries, epoch)?;
+            Ok(true)
+        })
     }
 
     fn check_retired(&self, epoch: u32) -> Result<()> {

@@ -81,19 +81,26 @@ impl Vault {
     }
 
     /// The merchant's instruments in the order of their tokens, which is no order of time. To go on, ask again with
-    /// `after` the last one's token; fewer than the limit are the last ones.
+    /// `after` the last one's token; fewer than the limit are the last ones. One whose rows do not open is
+    /// [damaged](Instrument::damaged).
     ///
     /// `Argument` for a customer that is not of its form, `Limit` for a limit or offset beyond what is allowed.
     pub fn list(&self, query: &ListQuery) -> Result<Vec<Instrument>> {
-        self.list_with(query, |found| found.instrument())
+        self.list_with(query, |found| found.instrument(), Instrument::of_damaged)
     }
 
     /// [`Vault::list`], with the details of each.
     pub fn list_details(&self, query: &ListQuery) -> Result<Vec<(Instrument, Details)>> {
-        self.list_with(query, |found| Ok((found.instrument()?, Details::of(found.into_contents()))))
+        let show = |found: Opened| Ok((found.instrument()?, Details::of(found.into_contents())));
+        self.list_with(query, show, |token| (Instrument::of_damaged(token), Details::of(Contents::default())))
     }
 
-    fn list_with<T>(&self, query: &ListQuery, mut show: impl FnMut(Opened) -> Result<T>) -> Result<Vec<T>> {
+    fn list_with<T>(
+        &self,
+        query: &ListQuery,
+        mut show: impl FnMut(Opened) -> Result<T>,
+        mut damaged: impl FnMut(Token) -> T,
+    ) -> Result<Vec<T>> {
         let listing = listing(query)?;
         self.ask("list", listing.limit)?;
         self.work(|keyring, _| {
@@ -102,7 +109,14 @@ impl Vault {
                 found = rows.list(&self.merchant, &listing)?;
                 Ok(())
             })?;
-            found.into_iter().map(|rows| show(Opened::new(keyring, &self.merchant, rows)?)).collect()
+            let one = |rows: (InstrumentRow, CardRow)| {
+                let token = rows.0.token;
+                match self.open_if_whole(keyring, rows)? {
+                    Some(opened) => show(opened),
+                    None => Ok(damaged(token)),
+                }
+            };
+            found.into_iter().map(one).collect()
         })
     }
 

@@ -1,6 +1,7 @@
 //! Rows sealed anew under the active epoch, a page at a time, while readers and writers go on.
 
 use super::Vault;
+use super::damage::{Damage, DamageKind};
 use super::life::{BATCH, Progress};
 use super::seal::{Sealer, epoch_of};
 use super::store::{CardRow, CredentialRow, CustomerRow, Id, InstrumentRow, Rows};
@@ -8,21 +9,32 @@ use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::secret::{Random, stack};
 
+/// What a [`Vault::rewrap`] has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// How many rows were sealed.
+    pub sealed: u64,
+    /// Those that do not open, and are still under an older epoch.
+    pub damaged: Vec<Damage>,
+}
+
 impl Vault {
-    /// Seals every row of every merchant under the active epoch, in small transactions; gives how many were sealed.
+    /// Seals every row of every merchant under the active epoch, in small transactions. A damaged row is left as it is
+    /// and named.
     ///
     /// `progress` is told how many rows are done and how many there were in the beginning, and says whether to go on:
     /// `Callback` where not. Stopped or killed, it loses nothing; run again, it goes on with those that are left.
-    pub fn rewrap(&self, progress: Progress<'_>) -> Result<u64> {
+    pub fn rewrap(&self, progress: Progress<'_>) -> Result<Rewrapped> {
         self.ask("rewrap", 0)?;
         let total = self.rows_in_all()?;
-        let mut sealed = 0;
+        let mut rewrapped = Rewrapped::default();
         let mut done = 0;
         for table in Table::ALL {
             let mut after = Position::default();
             loop {
                 let page = self.rewrap_page(table, &after)?;
-                sealed += page.sealed;
+                rewrapped.sealed += page.sealed;
+                rewrapped.damaged.extend(page.damaged);
                 done += page.seen;
                 if !progress(done, total.max(done)) {
                     return Err(Code::Callback.into());
@@ -34,7 +46,7 @@ impl Vault {
             }
         }
         self.note("rewrap")?;
-        Ok(sealed)
+        Ok(rewrapped)
     }
 
     /// Seals the rows of a page that need it; one that somebody changes meanwhile is sealed under the active epoch by
@@ -48,8 +60,10 @@ impl Vault {
                 Ok(())
             })?;
             page.seen = found.len() as u64;
-            page.last = found.last().filter(|_| found.len() == BATCH);
-            let resealed = stack::wipe_after::<{ stack::CIPHER }, _>(|| found.reseal(keyring))?;
+            page.last = found.next();
+            let damaged = &mut page.damaged;
+            let resealed =
+                stack::wipe_after::<{ stack::CIPHER }, _>(|| self.reseal(found, keyring, damaged))?;
             if !resealed.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
@@ -63,11 +77,63 @@ impl Vault {
             Ok(page)
         })
     }
+
+    /// The rows of a page that are not under the active epoch, sealed under it. Damaged ones are named.
+    fn reseal(&self, page: Sealed, keyring: &Keyring, damaged: &mut Vec<Damage>) -> Result<Vec<Resealed>> {
+        let epoch = keyring.active_epoch()?;
+        let is_old = |sealed: &[u8]| epoch_of(sealed) != Ok(epoch);
+        let mut resealed = Vec::new();
+        let mut random = Random::new();
+        for (merchant, mut row) in page.cards.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
+            let sealer = Sealer::new(keyring, &merchant);
+            let Some(pan) = self.unless_damaged(keyring, &row.sealed, sealer.open_card(&row))? else {
+                damaged.push(Damage::of_card(DamageKind::Card, &merchant, &row.id));
+                continue;
+            };
+            let was = std::mem::take(&mut row.sealed);
+            sealer.seal_card(epoch, &mut row, &pan, &mut random)?;
+            resealed.push(Resealed::Card(row, was));
+        }
+        for (merchant, mut row) in page.instruments.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
+            let sealer = Sealer::new(keyring, &merchant);
+            let Some(contents) = self.unless_damaged(keyring, &row.sealed, sealer.open_instrument(&row))?
+            else {
+                damaged.push(Damage::new(DamageKind::Instrument, &merchant, row.token.as_str()));
+                continue;
+            };
+            let was = std::mem::take(&mut row.sealed);
+            sealer.seal_instrument(epoch, &mut row, contents.shown(), &mut random)?;
+            resealed.push(Resealed::Instrument(merchant, row, was));
+        }
+        for (merchant, mut row) in page.customers.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
+            let sealer = Sealer::new(keyring, &merchant);
+            let Some(data) = self.unless_damaged(keyring, &row.sealed, sealer.open_customer(&row))? else {
+                damaged.push(Damage::new(DamageKind::Customer, &merchant, &row.id));
+                continue;
+            };
+            let was = std::mem::take(&mut row.sealed);
+            sealer.seal_customer(epoch, &mut row, &data)?;
+            resealed.push(Resealed::Customer(merchant, row, was));
+        }
+        for mut row in page.credentials.into_iter().filter(|row| is_old(&row.sealed)) {
+            let merchant = row.merchant.clone();
+            let sealer = Sealer::new(keyring, &merchant);
+            let Some(secret) = self.unless_damaged(keyring, &row.sealed, sealer.open_credential(&row))?
+            else {
+                damaged.push(Damage::new(DamageKind::Credential, &merchant, &row.id));
+                continue;
+            };
+            let was = std::mem::take(&mut row.sealed);
+            sealer.seal_credential(epoch, &mut row, &secret)?;
+            resealed.push(Resealed::Credential(row, was));
+        }
+        Ok(resealed)
+    }
 }
 
 /// The tables with sealed fields.
 #[derive(Clone, Copy)]
-enum Table {
+pub(super) enum Table {
     Cards,
     Instruments,
     Customers,
@@ -75,12 +141,13 @@ enum Table {
 }
 
 impl Table {
-    const ALL: [Table; 4] = [Table::Cards, Table::Instruments, Table::Customers, Table::Credentials];
+    pub(super) const ALL: [Table; 4] =
+        [Table::Cards, Table::Instruments, Table::Customers, Table::Credentials];
 }
 
 /// Behind which row a page begins.
 #[derive(Clone, Default)]
-struct Position {
+pub(super) struct Position {
     card: Id,
     key: (String, String),
 }
@@ -91,15 +158,16 @@ struct Page {
     seen: u64,
     sealed: u64,
     last: Option<Position>,
+    damaged: Vec<Damage>,
 }
 
 /// The rows of a page of one table, each with its merchant.
 #[derive(Default)]
-struct Sealed {
-    cards: Vec<(String, CardRow)>,
-    instruments: Vec<(String, InstrumentRow)>,
-    customers: Vec<(String, CustomerRow)>,
-    credentials: Vec<CredentialRow>,
+pub(super) struct Sealed {
+    pub(super) cards: Vec<(String, CardRow)>,
+    pub(super) instruments: Vec<(String, InstrumentRow)>,
+    pub(super) customers: Vec<(String, CustomerRow)>,
+    pub(super) credentials: Vec<CredentialRow>,
 }
 
 /// A row sealed anew, and what was sealed before.
@@ -111,7 +179,7 @@ enum Resealed {
 }
 
 impl Sealed {
-    fn read(rows: &dyn Rows, table: Table, after: &Position) -> Result<Sealed> {
+    pub(super) fn read(rows: &dyn Rows, table: Table, after: &Position) -> Result<Sealed> {
         let mut page = Sealed::default();
         let key = (after.key.0.as_str(), after.key.1.as_str());
         match table {
@@ -123,8 +191,22 @@ impl Sealed {
         Ok(page)
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.cards.len() + self.instruments.len() + self.customers.len() + self.credentials.len()
+    }
+
+    /// What is sealed in its rows.
+    pub(super) fn sealed(&self) -> impl Iterator<Item = &[u8]> {
+        let cards = self.cards.iter().map(|(_, row)| &row.sealed);
+        let instruments = self.instruments.iter().map(|(_, row)| &row.sealed);
+        let customers = self.customers.iter().map(|(_, row)| &row.sealed);
+        let credentials = self.credentials.iter().map(|row| &row.sealed);
+        cards.chain(instruments).chain(customers).chain(credentials).map(Vec::as_slice)
+    }
+
+    /// Where the next page begins; nothing behind the last one.
+    pub(super) fn next(&self) -> Option<Position> {
+        self.last().filter(|_| self.len() == BATCH)
     }
 
     fn last(&self) -> Option<Position> {
@@ -135,51 +217,6 @@ impl Sealed {
         let credential = self.credentials.last().map(|row| key(&row.merchant, &row.id));
         let other = instrument.or(customer).or(credential);
         card.or_else(|| Some(Position { key: other?, ..Position::default() }))
-    }
-
-    /// Those that are not under the active epoch, sealed under it.
-    fn reseal(self, keyring: &Keyring) -> Result<Vec<Resealed>> {
-        let epoch = keyring.active_epoch()?;
-        let mut resealed = Vec::new();
-        let mut random = Random::new();
-        for (merchant, mut row) in self.cards {
-            if epoch_of(&row.sealed)? != epoch {
-                let sealer = Sealer::new(keyring, &merchant);
-                let pan = sealer.open_card(&row)?;
-                let was = std::mem::take(&mut row.sealed);
-                sealer.seal_card(epoch, &mut row, &pan, &mut random)?;
-                resealed.push(Resealed::Card(row, was));
-            }
-        }
-        for (merchant, mut row) in self.instruments {
-            if epoch_of(&row.sealed)? != epoch {
-                let sealer = Sealer::new(keyring, &merchant);
-                let contents = sealer.open_instrument(&row)?;
-                let was = std::mem::take(&mut row.sealed);
-                sealer.seal_instrument(epoch, &mut row, contents.shown(), &mut random)?;
-                resealed.push(Resealed::Instrument(merchant, row, was));
-            }
-        }
-        for (merchant, mut row) in self.customers {
-            if epoch_of(&row.sealed)? != epoch {
-                let sealer = Sealer::new(keyring, &merchant);
-                let data = sealer.open_customer(&row)?;
-                let was = std::mem::take(&mut row.sealed);
-                sealer.seal_customer(epoch, &mut row, &data)?;
-                resealed.push(Resealed::Customer(merchant, row, was));
-            }
-        }
-        for mut row in self.credentials {
-            if epoch_of(&row.sealed)? != epoch {
-                let merchant = row.merchant.clone();
-                let sealer = Sealer::new(keyring, &merchant);
-                let secret = sealer.open_credential(&row)?;
-                let was = std::mem::take(&mut row.sealed);
-                sealer.seal_credential(epoch, &mut row, &secret)?;
-                resealed.push(Resealed::Credential(row, was));
-            }
-        }
-        Ok(resealed)
     }
 }
 

@@ -168,6 +168,8 @@ int main(void)
     FIELD(panseal_instrument, network);
     FIELD(panseal_instrument, masked);
     FIELD(panseal_instrument, last4);
+    FIELD(panseal_instrument, damaged);
+    FIELD(panseal_instrument, reserved);
 
     SIZE(panseal_query);
     FIELD(panseal_query, struct_size);
@@ -193,6 +195,7 @@ int main(void)
     FIELD(panseal_purged, instruments);
     FIELD(panseal_purged, cards);
     FIELD(panseal_purged, keys);
+    FIELD(panseal_purged, damaged);
 
     SIZE(panseal_customer);
     FIELD(panseal_customer, struct_size);

@@ -113,6 +113,16 @@ static panseal_status run_destroy(struct call *c)
     return panseal_vault_destroy(c->vault, c->first, c->err);
 }
 
+static panseal_status run_destroy_damaged(struct call *c)
+{
+    return panseal_vault_destroy_even_if_damaged(c->vault, c->first, c->total, c->err);
+}
+
+static panseal_status run_check(struct call *c)
+{
+    return panseal_vault_check(c->vault, c->progress, NULL, NULL, c->total, NULL, c->err);
+}
+
 static panseal_status run_change_index(struct call *c)
 {
     return panseal_vault_change_index(c->vault, c->progress, NULL, c->epoch, c->err);
@@ -159,6 +169,8 @@ static const struct function customer_list = {"panseal_vault_customer_list", run
 static const struct function rotate = {"panseal_vault_rotate", run_rotate};
 static const struct function rewrap = {"panseal_vault_rewrap", run_rewrap};
 static const struct function destroy = {"panseal_vault_destroy", run_destroy};
+static const struct function destroy_damaged = {"panseal_vault_destroy_even_if_damaged", run_destroy_damaged};
+static const struct function check_all = {"panseal_vault_check", run_check};
 static const struct function change_index = {"panseal_vault_change_index", run_change_index};
 static const struct function change_root = {"panseal_vault_change_root", run_change_root};
 static const struct function state_of = {"panseal_vault_status", run_status};
@@ -168,7 +180,8 @@ static const struct function set_guard = {"panseal_vault_guard", run_guard};
 static const struct function *const verbs[] = {
     &vault_tokenize_many, &list, &count, &find, &name, &metadata, &update, &reactivate, &delete_one, &purge,
     &customer_create, &customer_get, &customer_find, &customer_data, &customer_update, &customer_mark, &customer_delete,
-    &customer_list, &rotate, &rewrap, &destroy, &change_index, &change_root, &state_of, &audit, &set_guard};
+    &customer_list, &rotate, &rewrap, &destroy, &destroy_damaged, &check_all, &change_index, &change_root, &state_of, &audit,
+    &set_guard};
 
 /* Those that take a token, or a customer's id, as their text. */
 static const struct function *const of_token[] = {&name, &metadata, &update, &reactivate, &delete_one};
@@ -467,6 +480,10 @@ static void key_rows(void)
     HOLDS(c->to.err.system == 42);
     ROW(rewrap, PANSEAL_OK, c->total = NULL);
     ROW(change_index, PANSEAL_OK, c->epoch = NULL);
+    ROW(check_all, PANSEAL_OK, c->total = NULL);
+    ROW(check_all, PANSEAL_E_CALLBACK, c->progress = stops);
+    ROW(destroy_damaged, PANSEAL_E_EPOCH, c->first = 1 /* active */);
+    ROW(destroy_damaged, PANSEAL_E_EPOCH, c->first = 99);
     ROW(destroy, PANSEAL_E_EPOCH, c->first = 0);
     ROW(destroy, PANSEAL_E_EPOCH, c->first = 1 /* active */);
     ROW(destroy, PANSEAL_E_EPOCH, c->first = 99);
@@ -505,6 +522,7 @@ static void vault_struct_rows(void)
     STRUCT(customer_list, customer, OUTPUT);
     STRUCT(customer_delete, err, ERROR);
     STRUCT(rewrap, err, ERROR);
+    STRUCT(check_all, err, ERROR);
     STRUCT(change_index, err, ERROR);
     STRUCT(change_root, err, ERROR);
     STRUCT(state_of, state, OUTPUT);

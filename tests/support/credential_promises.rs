@@ -142,7 +142,7 @@ pub fn credentials_go_on_through_every_change_of_keys(place: &Place) {
         last = (done, total);
         true
     });
-    assert_eq!((sealed.unwrap(), last), (46, (302, 302)));
+    assert_eq!((sealed.unwrap().sealed, last), (46, (302, 302)));
     vault.destroy(1).unwrap();
     vault.change_index(&mut |_, _| true).unwrap();
     assert!(vault.credential_of_bearer(key.as_bytes()).unwrap().is_some());

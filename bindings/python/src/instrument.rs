@@ -47,7 +47,7 @@ impl Instrument {
     /// The last four digits.
     #[getter]
     fn last4(&self) -> &str {
-        ascii(&self.0.last4)
+        if self.0.damaged { "" } else { ascii(&self.0.last4) }
     }
 
     /// 1 to 12, or None where no expiry was given.
@@ -72,6 +72,12 @@ impl Instrument {
     #[getter]
     fn reused(&self) -> bool {
         self.0.reused
+    }
+
+    /// Whether its rows do not open: but for the token nothing is known of it then.
+    #[getter]
+    fn damaged(&self) -> bool {
+        self.0.damaged
     }
 
     /// The epoch under which the number is sealed.

@@ -10,6 +10,7 @@ mod batch;
 mod callable;
 mod card;
 mod check;
+mod damage;
 mod dialect;
 mod display;
 mod errors;
@@ -41,6 +42,8 @@ mod _native {
     use super::batch::{CheckMany, check_many};
     #[pymodule_export]
     use super::check::{CheckReport, Violation, check};
+    #[pymodule_export]
+    use super::damage::{Damage, VaultReport};
     #[pymodule_export]
     use super::dialect::{BearerKey, Credential, Response, dialects};
     #[pymodule_export]

@@ -118,11 +118,14 @@ pub struct Purged {
     cards: u64,
     /// Idempotency keys older than a day.
     keys: u64,
+    /// The tokens whose time was over, and that are damaged: they are still there, and `Vault.delete` removes them.
+    damaged: Vec<String>,
 }
 
 impl From<vault::Purged> for Purged {
     fn from(purged: vault::Purged) -> Purged {
-        Purged { instruments: purged.instruments, cards: purged.cards, keys: purged.keys }
+        let damaged = purged.damaged.iter().map(|row| row.id.to_string()).collect();
+        Purged { instruments: purged.instruments, cards: purged.cards, keys: purged.keys, damaged }
     }
 }
 

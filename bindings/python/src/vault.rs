@@ -2,6 +2,7 @@
 
 use crate::callable::{Progress, PythonGuard};
 use crate::card::{CardArgs, halves, lend_all, read_expiry, refuse_two_expiries};
+use crate::damage::VaultReport;
 use crate::dialect::{BearerKey, Credential, Response, write_head};
 use crate::errors::{behind_border, raise, raise_number, refuse};
 use crate::input::{BytesArg, CalendarArg, Copied, DataArg, PlainArg, SecretArg};
@@ -491,15 +492,31 @@ impl Vault {
     #[pyo3(signature = (*, progress=None))]
     fn rewrap(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
         let progress = Progress::of(progress)?;
-        self.run(py, move |vault| vault.rewrap(&mut |done, total| progress.tell(done, total)))
+        self.run(py, move |vault| Ok(vault.rewrap(&mut |done, total| progress.tell(done, total))?.sealed))
     }
 
     /// Forget an epoch's key for ever: what it sealed, in backups too, opens no more.
     ///
     /// KeyringError, code "epoch", for the active epoch, one that is not there, and one that a row still needs:
-    /// `rewrap` first.
-    fn destroy(&self, py: Python<'_>, epoch: u32) -> PyResult<()> {
-        self.run(py, move |vault| vault.destroy(epoch))
+    /// `rewrap` first. `even_if_damaged`: not for rows that do not open; they never will again, not even if the damage
+    /// is mended.
+    #[pyo3(signature = (epoch, *, even_if_damaged=false))]
+    fn destroy(&self, py: Python<'_>, epoch: u32, even_if_damaged: bool) -> PyResult<()> {
+        self.run(py, move |vault| match even_if_damaged {
+            true => vault.destroy_even_if_damaged(epoch).map(drop),
+            false => vault.destroy(epoch),
+        })
+    }
+
+    /// Walk over all rows of all merchants, open each, and name those that are damaged. Changes nothing.
+    ///
+    /// A damaged row stops no other: `list` and `iter` give it as damaged, `purge_expired`, `rewrap` and `change_index`
+    /// pass it over, `delete` removes an instrument. `progress` as with `rewrap`.
+    #[pyo3(signature = (*, progress=None))]
+    fn check_vault(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<VaultReport> {
+        let progress = Progress::of(progress)?;
+        self.run(py, move |vault| vault.check_vault(&mut |done, total| progress.tell(done, total)))
+            .map(VaultReport::from)
     }
 
     /// Change the index key, by which the vault knows a card again, while others go on; give the new generation.
@@ -508,7 +525,9 @@ impl Vault {
     #[pyo3(signature = (*, progress=None))]
     fn change_index(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
         let progress = Progress::of(progress)?;
-        self.run(py, move |vault| vault.change_index(&mut |done, total| progress.tell(done, total)))
+        self.run(py, move |vault| {
+            Ok(vault.change_index(&mut |done, total| progress.tell(done, total))?.generation)
+        })
     }
 
     /// Wrap the vault's keys under another root key, on which the handles of this vault go on. Other processes need it

@@ -127,7 +127,10 @@ pub trait Rows: KeyRows {
     /// Removes a card and those of its fingerprints that are given.
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()>;
 
-    /// An instrument and its card.
+    /// Removes all fingerprints of a card whose number cannot be read.
+    fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()>;
+
+    /// An instrument and its card; in the place of one that is not there, [a row that opens to nothing](CardRow::gone).
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>>;
     /// All instruments of a card, the newest first.
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>>;
@@ -213,6 +216,13 @@ pub struct CardRow {
     pub last4: String,
     /// The sealed number.
     pub sealed: Vec<u8>,
+}
+
+impl CardRow {
+    /// In the place of a card that an instrument names and that is not there.
+    pub fn gone(id: Id) -> CardRow {
+        CardRow { id, network: String::new(), iin: String::new(), last4: String::new(), sealed: Vec::new() }
+    }
 }
 
 /// A fingerprint and the generation of the index key that made it.

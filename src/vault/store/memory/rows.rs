@@ -84,8 +84,8 @@ impl Tables {
 
     /// `Tampered` where its card is gone.
     fn with_card(&self, instrument: &InstrumentRow) -> Result<(InstrumentRow, CardRow)> {
-        let (_, card) = self.cards.get(&instrument.card).ok_or_else(|| Error::from(Code::Tampered))?;
-        Ok((instrument.clone(), card.clone()))
+        let card = self.cards.get(&instrument.card).map(|(_, card)| card.clone());
+        Ok((instrument.clone(), card.unwrap_or_else(|| CardRow::gone(instrument.card))))
     }
 
     /// The tokens of a listing in their order, without regard to its limit and offset.
@@ -253,6 +253,15 @@ impl Rows for MemoryRows<'_> {
         tables.cards.remove(id);
         let merchant = tables.merchant_or_new(merchant);
         prints.iter().for_each(|print| tables.prints.remove(&(merchant, *print)));
+        Ok(())
+    }
+
+    fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
+        let mut tables = self.change()?;
+        let merchant = tables.merchant_or_new(merchant);
+        let of_card = tables.prints.iter().filter(|(key, row)| key.0 == merchant && row.0 == *card);
+        let gone: Vec<_> = of_card.map(|(key, _)| *key).collect();
+        gone.iter().for_each(|key| tables.prints.remove(key));
         Ok(())
     }
 

@@ -193,6 +193,11 @@ impl Rows for PostgresRows<'_> {
         Ok(())
     }
 
+    fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
+        let sql = "delete from card_fp where merchant = $1 and card = $2";
+        self.change(sql, &[&merchant, &&card[..]]).map(drop)
+    }
+
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
         let sql = format!(
             "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.id = i.card
@@ -477,7 +482,7 @@ fn token(row: &Row, at: usize) -> Result<Token> {
     Token::parse(get::<&str>(row, at)?.as_bytes()).map_err(|_| Code::Tampered.into())
 }
 
-/// Reads the card's columns, which begin at `at`. A card that is gone leaves nulls.
+/// Reads the card's columns, which begin at `at`.
 fn card_row(row: &Row, at: usize) -> Result<CardRow> {
     Ok(CardRow {
         id: id(row, at)?,
@@ -502,7 +507,11 @@ fn instrument_row(row: &Row) -> Result<InstrumentRow> {
 }
 
 fn pair_row(row: &Row) -> Result<(InstrumentRow, CardRow)> {
-    Ok((instrument_row(row)?, card_row(row, INSTRUMENT_COLUMNS)?))
+    let instrument = instrument_row(row)?;
+    // A card that is gone leaves nulls.
+    let is_gone = get::<Option<&[u8]>>(row, INSTRUMENT_COLUMNS)?.is_none();
+    let card = if is_gone { CardRow::gone(instrument.card) } else { card_row(row, INSTRUMENT_COLUMNS)? };
+    Ok((instrument, card))
 }
 
 fn customer_row(row: &Row, at: usize) -> Result<CustomerRow> {

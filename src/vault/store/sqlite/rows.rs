@@ -7,6 +7,7 @@ use super::super::{
 use super::failed;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
 
 /// The columns that make an instrument, and a card.
@@ -196,6 +197,11 @@ impl Rows for SqliteRows<'_> {
             )?;
         }
         Ok(())
+    }
+
+    fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
+        self.change("delete from card_fp where merchant = ?1 and card = ?2", params![merchant, card])
+            .map(drop)
     }
 
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
@@ -492,7 +498,7 @@ fn reference(row: &CustomerRow) -> Option<&str> {
     Some(row.reference.as_str()).filter(|reference| !reference.is_empty())
 }
 
-/// Reads the card's columns, which begin at `at`. A card that is gone leaves nulls, which are of the wrong type.
+/// Reads the card's columns, which begin at `at`.
 fn card_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CardRow> {
     Ok(CardRow {
         id: row.get(at)?,
@@ -519,7 +525,11 @@ fn instrument_row(row: &Row<'_>) -> rusqlite::Result<InstrumentRow> {
 }
 
 fn pair_row(row: &Row<'_>) -> rusqlite::Result<(InstrumentRow, CardRow)> {
-    Ok((instrument_row(row)?, card_row(row, INSTRUMENT_COLUMNS)?))
+    let instrument = instrument_row(row)?;
+    // A card that is gone leaves nulls.
+    let is_gone = row.get_ref(INSTRUMENT_COLUMNS)? == ValueRef::Null;
+    let card = if is_gone { CardRow::gone(instrument.card) } else { card_row(row, INSTRUMENT_COLUMNS)? };
+    Ok((instrument, card))
 }
 
 fn customer_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CustomerRow> {

@@ -1,0 +1,84 @@
+//! Chapter 'damage': rows of a vault that do not open, named and given up.
+
+use super::library::{PANSEAL_ID_ROOM, PANSEAL_TOKEN_ROOM, PANSEAL_WORD_ROOM, panseal_error, panseal_status};
+use super::pass;
+use super::vault::{panseal_vault, with_vault};
+use super::vault_keys::{hand_out, panseal_progress_fn, with_progress};
+use crate::vault::Damage;
+use std::ffi::{c_char, c_void};
+
+/// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
+/// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
+/// "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
+/// credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
+/// longjmp.
+pub type panseal_damage_fn = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        kind: *const c_char,
+        merchant: *const c_char,
+        id: *const c_char,
+    ),
+>;
+
+/// Walks over all rows of all merchants, opens each, and names those that are damaged to `found` (may be NULL) in the
+/// end. *rows and *damaged (may be NULL) are how many there were. Changes nothing. `progress` (may be NULL) as with
+/// panseal_vault_rewrap; both functions get `userdata`.
+///
+/// A damaged row stops no other: panseal_vault_list gives it as damaged, panseal_vault_purge_expired counts it,
+/// panseal_vault_rewrap and panseal_vault_change_index pass it over, panseal_vault_delete removes an instrument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_check(
+    vault: *mut panseal_vault,
+    progress: panseal_progress_fn,
+    found: panseal_damage_fn,
+    userdata: *mut c_void,
+    rows: *mut u64,
+    damaged: *mut u64,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            let report = with_progress(progress, userdata, |progress| vault.check_vault(progress))?;
+            if let Some(found) = found {
+                report.damaged.iter().for_each(|row| tell(found, userdata, row));
+            }
+            unsafe { hand_out(report.rows, rows) };
+            unsafe { hand_out(report.damaged.len() as u64, damaged) };
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+/// panseal_vault_destroy, though rows name the epoch that do not open: they never will again, not even if the damage is
+/// mended. *damaged (may be NULL) is how many there are. PANSEAL_E_EPOCH as with panseal_vault_destroy, and where a
+/// single one of them opens.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_destroy_even_if_damaged(
+    vault: *mut panseal_vault,
+    epoch: u32,
+    damaged: *mut u64,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| {
+            let given_up = vault.destroy_even_if_damaged(epoch)?;
+            unsafe { hand_out(given_up.len() as u64, damaged) };
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
+fn tell(
+    found: unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, *const c_char),
+    userdata: *mut c_void,
+    row: &Damage,
+) {
+    let kind = pass::field::<PANSEAL_WORD_ROOM>(row.kind.name().as_bytes());
+    let merchant = pass::field::<PANSEAL_ID_ROOM>(row.merchant.as_bytes());
+    let id = pass::field::<PANSEAL_TOKEN_ROOM>(row.id.as_bytes());
+    // SAFETY: the caller's function, with the caller's userdata; the texts end with a NUL.
+    unsafe { found(userdata, kind.as_ptr(), merchant.as_ptr(), id.as_ptr()) };
+}
