@@ -235,33 +235,6 @@ mod registers {
     pub(super) fn wipe() {}
 }
 
-/// How deep `work` goes below the caller, in bytes; up to 64 KiB.
-#[cfg(test)]
-pub fn depth_of(work: impl FnOnce()) -> usize {
-    const ROOM: usize = 64 * 1024;
-    const PAINT: u8 = 0xa7;
-    /// What one frame may begin deeper than another.
-    const SLACK: usize = 1024;
-
-    #[inline(never)]
-    fn paint() {
-        let room = [PAINT; ROOM];
-        zeroize::optimization_barrier(&room);
-    }
-
-    #[inline(never)]
-    fn untouched() -> usize {
-        let room = std::mem::MaybeUninit::<[u8; ROOM]>::uninit();
-        let start = std::hint::black_box(room.as_ptr().cast::<u8>());
-        // SAFETY: they are bytes of the stack, whatever their values.
-        (SLACK..ROOM).take_while(|place| unsafe { start.add(*place).read_volatile() } == PAINT).count()
-    }
-
-    apart(paint);
-    apart(work);
-    ROOM - SLACK - untouched()
-}
-
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;

@@ -118,10 +118,9 @@ impl Vault {
                 let (row, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
                 if !row.active {
                     // Only where that was not edited in.
-                    return Err(sealer
-                        .verify_instrument(&row)
-                        .err()
-                        .unwrap_or_else(|| Code::Inactive.into()));
+                    sealer.verify_instrument(&row)?;
+                    sealer.open_card(&card)?;
+                    return Err(Code::Inactive.into());
                 }
                 // What would have the verb run again is found out before there is a line.
                 sealer.check_keys(&row.sealed)?;

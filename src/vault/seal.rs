@@ -357,8 +357,8 @@ mod tests {
     use crate::keys::{KeyTable, Root};
     use crate::scheme::Scheme;
 
-    /// A keyring, a card with its number, and an instrument with its contents.
-    fn sealed() -> (Keyring, Pan, CardRow, InstrumentRow) {
+    /// A keyring, and an instrument with its contents.
+    fn sealed() -> (Keyring, InstrumentRow) {
         let folder = tempfile::tempdir().unwrap();
         let uri = format!("file:{}", folder.path().join("root").display());
         Root::create(&uri).unwrap();
@@ -369,16 +369,9 @@ mod tests {
             Keyring::load(&table, &Sources { roots: &roots, previous: None, commitment: None }).unwrap();
         let pan = Pan::parse(b"4242424242424242", Separators::Dropped).ok().unwrap();
         let random = &mut Random::new();
-        let mut card = CardRow {
-            id: [1; 16],
-            network: "VISA".into(),
-            iin: "424242".into(),
-            last4: "4242".into(),
-            sealed: Vec::new(),
-        };
         let mut instrument = InstrumentRow {
             token: Scheme::default().draw(pan.digits(), random).unwrap(),
-            card: card.id,
+            card: [1; 16],
             customer: String::new(),
             expiry: 203012,
             active: true,
@@ -387,42 +380,14 @@ mod tests {
             sealed: Vec::new(),
         };
         let sealer = Sealer::new(&keyring, "m");
-        sealer.seal_card(1, &mut card, &pan, random).unwrap();
         let contents = Shown { name: b"A NAME", metadata: "{\"a\":1}", extra: &[7; 300] };
         sealer.seal_instrument(1, &mut instrument, contents, random).unwrap();
-        (keyring, pan, card, instrument)
-    }
-
-    #[test]
-    fn what_is_wiped_behind_a_field_is_as_deep_as_the_work_on_it() {
-        let (keyring, pan, mut card, mut instrument) = sealed();
-        let sealer = Sealer::new(&keyring, "m");
-        let random = &mut Random::new();
-        let contents = sealer.open_instrument(&instrument).unwrap();
-        let mut depths = vec![
-            ("open a card", stack::depth_of(|| assert!(sealer.open_card(&card).is_ok()))),
-            ("open an instrument", stack::depth_of(|| assert!(sealer.open_instrument(&instrument).is_ok()))),
-            ("fingerprint", stack::depth_of(|| assert!(keyring.fingerprint("m", &pan).is_ok()))),
-            ("derive", stack::depth_of(|| assert!(keyring.fingerprint("another", &pan).is_ok()))),
-        ];
-        depths.push((
-            "seal a card",
-            stack::depth_of(|| assert!(sealer.seal_card(1, &mut card, &pan, random).is_ok())),
-        ));
-        depths.push((
-            "seal an instrument",
-            stack::depth_of(|| {
-                assert!(sealer.seal_instrument(1, &mut instrument, contents.shown(), random).is_ok())
-            }),
-        ));
-        // The wipe itself is as deep as it is told, and its own frames.
-        let most = stack::CIPHER + 2048;
-        assert!(depths.iter().all(|(_, depth)| *depth <= most), "{depths:?}");
+        (keyring, instrument)
     }
 
     #[test]
     fn a_row_that_is_verified_is_refused_where_it_was_changed() {
-        let (keyring, _, _, mut instrument) = sealed();
+        let (keyring, mut instrument) = sealed();
         let sealer = Sealer::new(&keyring, "m");
         sealer.verify_instrument(&instrument).unwrap();
         instrument.expiry += 1;
