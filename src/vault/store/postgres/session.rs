@@ -4,6 +4,7 @@ use super::super::{again, in_doubt};
 use super::client::Client;
 use super::fault::{self, Remedy};
 use crate::error::{Code, Error, Result};
+use crate::secret::reserve;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type};
 use postgres::{Row, SimpleQueryMessage, Statement};
@@ -108,6 +109,10 @@ impl Session {
 
     /// Ends the transaction with its effects. In doubt, where the session is lost over it.
     pub fn commit(&mut self) -> Result<()> {
+        if let Err(error) = reserve::check() {
+            self.roll_back();
+            return Err(error);
+        }
         self.client.batch_execute("commit").map_err(|error| {
             let in_doubt_now = fault::unknown(&error);
             let failed = self.failed(error);
