@@ -14,6 +14,7 @@
  *  4. Text out. (char *out, size_t cap, size_t *len): `len` bytes are written, and a NUL after them where there
  *               is room; a field of exactly the right width (CHAR(16)) is big enough. Every maximum is a macro.
  *               A too small buffer is found BEFORE anything is done: PANSEAL_E_BUFFER, *len = enough, no effect.
+ *               panseal_vault_detokenize asks for PANSEAL_PAN_MAX bytes whatever the number's length.
  *               Input is read whole before output is written: the token may go where the number was (not in
  *               a _many call).
  *  5. Memory.   The library gives the caller no memory and keeps none of the caller's after it returns.
@@ -32,6 +33,7 @@
  *               PANSEAL_E_CALLBACK. Pointers given to them are good until they return. They may call panseal,
  *               but not use the handle that they are called for, except to close it.
  * 10. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
+ *               pthread_cancel waits until the call is over.
  */
 #ifndef PANSEAL_H
 #define PANSEAL_H
@@ -207,6 +209,9 @@ typedef struct panseal_span {
 
 /* Too many open handles, rows or bytes. */
 #define PANSEAL_E_LIMIT 9
+
+/* The system has no memory left; nothing was done. */
+#define PANSEAL_E_MEMORY 10
 
 /* The card was refused; err lists why. The codes 101 to 109 are those of violations. */
 #define PANSEAL_E_CARD 100
@@ -1078,7 +1083,8 @@ panseal_status panseal_tokenizer_detokenize(panseal_tokenizer *tokenizer,
  * panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it
  * is PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
  *
- * PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme. Where keys
+ * PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme; PANSEAL_E_ARGUMENT
+ * where it is over 65536. Where keys
  * cannot be had any more in the middle of it, rows that were written stand. The arrays must not overlap the column. */
 PANSEAL_API
 panseal_status panseal_tokenizer_tokenize_many(panseal_tokenizer *tokenizer,
@@ -1326,7 +1332,8 @@ panseal_status panseal_vault_lookup(panseal_vault *vault,
                                     panseal_instrument *out,
                                     panseal_error *err);
 
-/* The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use.
+/* The card number of a token. panseal_wipe it after use. `number` needs PANSEAL_PAN_MAX bytes, however long the card
+ * number is: less is PANSEAL_E_BUFFER before the vault is asked.
  *
  * `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
  * before the number is given out, and stays there where the number is longer than cap; PANSEAL_E_CARD where it holds a
@@ -1829,7 +1836,8 @@ panseal_status panseal_vault_audit(panseal_vault *vault,
                                    panseal_error *err);
 
 /* Has `guard` asked before every operation of this handle, and of all that are related to it by
- * panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK.
+ * panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK, with its answer in
+ * err->system.
  *
  * Whoever may tokenize with reuse, or panseal_vault_find, can confirm a guess at a card number: a guard can count and
  * slow down. `userdata` must be good until the guard is taken away, or the last of these handles closed, and all calls

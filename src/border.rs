@@ -1,20 +1,14 @@
-//! What every border does around a call, be it C's or Python's: panics are caught and stay silent, and the stack
-//! that the call used is wiped.
+//! What every border does around a call, be it C's or Python's: panics are caught and stay silent, the stack that the
+//! call used is wiped, memory is kept aside for it, and its thread is not cancelled before it is over.
 
 use crate::error::{Code, Result};
-use crate::secret::stack;
-use std::cell::Cell;
+use crate::secret::{cancel, reserve, stack};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-thread_local! {
-    /// How many border calls this thread is in. It needs no destructor, so it does not hold a library in memory.
-    static INSIDE: Cell<u32> = const { Cell::new(0) };
-}
-
 /// Runs `work` behind the border.
 ///
-/// A panic becomes [`Code::Internal`] and prints nothing, for its text could hold what was being worked on. The
+/// [`Code::Memory`], and `work` is not begun, where the reserve cannot be refilled. A panic becomes [`Code::Internal`] and prints nothing, for its text could hold what was being worked on. The
 /// stack below is wiped to [`stack::DEPTH`]; `work` hands secrets out only by writing to the caller's memory.
 pub fn call(work: impl FnOnce() -> Result<()>) -> Result<()> {
     guarded::<{ stack::DEPTH }>(work)
@@ -28,7 +22,8 @@ pub fn call_shallow(work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 fn guarded<const DEPTH: usize>(work: impl FnOnce() -> Result<()>) -> Result<()> {
     silence_panics_inside();
-    let inside = Inside::enter();
+    let _uncancelled = cancel::hold();
+    let inside = reserve::enter()?;
     // What is returned through the wipe is copied whole, with the bytes that no value has been written to: an `Ok`
     // would carry old stack out in the room of an `Err`. So only a failure is written here, and a bool returned.
     let mut failure = None;
@@ -55,28 +50,13 @@ fn guarded<const DEPTH: usize>(work: impl FnOnce() -> Result<()>) -> Result<()> 
     }
 }
 
-struct Inside;
-
-impl Inside {
-    fn enter() -> Inside {
-        INSIDE.with(|depth| depth.set(depth.get() + 1));
-        Inside
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.with(|depth| depth.set(depth.get() - 1));
-    }
-}
-
 /// Puts a hook before the present one that keeps quiet about panics inside a border call and about no others.
 fn silence_panics_inside() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if INSIDE.with(Cell::get) == 0 {
+            if !reserve::is_inside() {
                 before(info);
             }
         }));
@@ -91,7 +71,7 @@ mod tests {
     fn a_panic_inside_is_an_internal_error_and_the_thread_goes_on() {
         let result: Result<()> = call(|| panic!("4111111111111111"));
         assert_eq!(result.unwrap_err().code(), Code::Internal);
-        assert_eq!(INSIDE.with(Cell::get), 0);
+        assert!(!reserve::is_inside());
         assert_eq!(call(|| Ok(())), Ok(()));
     }
 }

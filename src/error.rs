@@ -28,6 +28,8 @@ pub enum Code {
     Unsupported = 8,
     /// Too many open handles, rows or bytes.
     Limit = 9,
+    /// The system has no memory left; nothing was done.
+    Memory = 10,
     /// The card was refused; the violations say why.
     Card = 100,
     /// A field that is needed is absent.
@@ -91,6 +93,7 @@ const TABLE: &[(Code, &str, &str)] = &[
     (Code::Callback, "callback", "a callback asked to stop"),
     (Code::Unsupported, "unsupported", "this build does not have that feature"),
     (Code::Limit, "limit", "too many open handles, rows or bytes"),
+    (Code::Memory, "memory", "the system has no memory left; nothing was done"),
     (Code::Card, "card", "the card was refused"),
     (Code::Missing, "missing", "is required"),
     (Code::Malformed, "malformed", "is not of the expected form"),

@@ -97,7 +97,8 @@ pub unsafe extern "C" fn panseal_vault_audit(
 }
 
 /// Has `guard` asked before every operation of this handle, and of all that are related to it by
-/// panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK.
+/// panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK, with its answer in
+/// err->system.
 ///
 /// Whoever may tokenize with reuse, or panseal_vault_find, can confirm a guess at a card number: a guard can count and
 /// slow down. `userdata` must be good until the guard is taken away, or the last of these handles closed, and all calls
@@ -130,12 +131,16 @@ unsafe impl Sync for GuardFn {}
 
 impl Guard for GuardFn {
     fn allows(&self, operation: &Operation<'_>) -> bool {
+        self.answer(operation) == Some(0)
+    }
+
+    fn answer(&self, operation: &Operation<'_>) -> Option<i32> {
         let merchant = pass::field::<PANSEAL_ID_ROOM>(operation.merchant.as_bytes());
         let actor = pass::field::<PANSEAL_ID_ROOM>(operation.actor.as_bytes());
         let kind = pass::field::<PANSEAL_WORD_ROOM>(operation.kind.as_bytes());
         let (merchant, actor, kind) = (merchant.as_ptr(), actor.as_ptr(), kind.as_ptr());
         // SAFETY: the caller's function; the texts end with a NUL.
-        unsafe { (self.function)(self.userdata, merchant, actor, kind, operation.count) == 0 }
+        Some(unsafe { (self.function)(self.userdata, merchant, actor, kind, operation.count) })
     }
 }
 

@@ -67,6 +67,8 @@ pub const PANSEAL_E_CALLBACK: panseal_status = 7;
 pub const PANSEAL_E_UNSUPPORTED: panseal_status = 8;
 /// Too many open handles, rows or bytes.
 pub const PANSEAL_E_LIMIT: panseal_status = 9;
+/// The system has no memory left; nothing was done.
+pub const PANSEAL_E_MEMORY: panseal_status = 10;
 /* 100..199: the card */
 /// The card was refused; err lists why. The codes 101 to 109 are those of violations.
 pub const PANSEAL_E_CARD: panseal_status = 100;

@@ -69,7 +69,12 @@ pub(super) unsafe fn read_all<R: Record>(records: *const R, count: usize) -> Res
             Err(Code::Struct.into())
         }
     };
-    (0..count).map(read_one).collect()
+    let mut copies = Vec::new();
+    copies.try_reserve_exact(count).map_err(|_| Code::Memory)?;
+    for place in 0..count {
+        copies.push(read_one(place)?);
+    }
+    Ok(copies)
 }
 
 /// A place for an output record, found good before any work is done.
@@ -106,13 +111,18 @@ impl<R: Record> OutArray<R> {
         self.cap
     }
 
-    /// Fills a place as far as the caller's size reaches, and sets its size.
+    /// Fills a place, with zeros where the caller's size goes beyond what this version knows, and sets its size: only
+    /// the first place was initialised.
     pub(super) fn write(&self, place: usize, value: &R) {
         assert!(place < self.cap);
         let size = self.first.size;
         // SAFETY: `optional` was promised `cap` times `size` writable bytes.
         let record = unsafe { self.first.record.byte_add(place * size) };
-        unsafe { record.cast::<u32>().write_unaligned(size as u32) };
+        unsafe {
+            record.cast::<u32>().write_unaligned(size as u32);
+            let known = size.min(size_of::<R>());
+            record.cast::<u8>().add(known).write_bytes(0, size - known);
+        }
         Out { record, size }.write(value);
     }
 }
@@ -185,5 +195,38 @@ impl<R: Record> Out<R> {
         let from = std::ptr::from_ref(value).cast::<u8>();
         // SAFETY: `new` was promised `size` writable bytes, and `value` has `known`.
         unsafe { self.record.cast::<u8>().add(skip).copy_from(from.add(skip), known - skip) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[repr(C)]
+    struct Known {
+        struct_size: u32,
+        value: u32,
+    }
+
+    // SAFETY: integers only, the size first.
+    unsafe impl Record for Known {}
+
+    #[test]
+    fn every_row_of_a_caller_that_knows_more_ends_in_zeros() {
+        let mut rows = [[u32::MAX; 4]; 3];
+        rows[0] = [16, 0, 0, 0];
+        let places = unsafe { OutArray::optional(rows.as_mut_ptr().cast::<Known>(), 3) }.ok().flatten();
+        let places = places.expect("three places");
+        (0..2).for_each(|place| places.write(place, &Known { struct_size: 0, value: 7 }));
+        assert_eq!(rows, [[16, 7, 0, 0], [16, 7, 0, 0], [u32::MAX; 4]]);
+    }
+
+    #[test]
+    fn a_count_that_no_memory_holds_is_a_code() {
+        let row = Known { struct_size: size_of::<Known>() as u32, value: 0 };
+        let refused = unsafe { read_all(&row, isize::MAX as usize / size_of::<Known>()) };
+        assert_eq!(refused.err().map(|error| error.code()), Some(Code::Memory));
+        let refused = unsafe { read_all(&row, usize::MAX) };
+        assert_eq!(refused.err().map(|error| error.code()), Some(Code::Argument));
     }
 }

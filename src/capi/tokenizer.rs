@@ -200,7 +200,8 @@ pub unsafe extern "C" fn panseal_tokenizer_detokenize(
 /// panseal_tokenizer_tokenize would say of it, or PANSEAL_E_BUFFER where its token is longer than stride; unless it
 /// is PANSEAL_OK, the row has length 0 and zeros. The result is PANSEAL_OK also when rows failed.
 ///
-/// PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme. Where keys
+/// PANSEAL_E_BUFFER, and nothing is done, where stride is too small for any token of the scheme; PANSEAL_E_ARGUMENT
+/// where it is over 65536. Where keys
 /// cannot be had any more in the middle of it, rows that were written stand. The arrays must not overlap the column.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_tokenizer_tokenize_many(
@@ -553,8 +554,15 @@ fn network_of(id: u8) -> Result<Option<Network>> {
     if id == 0 { Ok(None) } else { Ok(Some(Network::from_id(id).ok_or(Code::Argument)?)) }
 }
 
+/// A greater distance between two rows is not meant.
+const STRIDE_MAX: usize = 64 * 1024;
+
 fn refuse_narrow(stride: usize, least: usize) -> Result<()> {
-    if stride < least { Err(Code::Buffer.into()) } else { Ok(()) }
+    match stride {
+        _ if stride < least => Err(Code::Buffer.into()),
+        _ if stride > STRIDE_MAX => Err(Code::Argument.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A text of a fixed width without what fills it up.

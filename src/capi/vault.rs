@@ -244,7 +244,8 @@ pub unsafe extern "C" fn panseal_vault_lookup(
     unsafe { pass::call(err, work) }
 }
 
-/// The card number of a token, up to PANSEAL_PAN_MAX digits. panseal_wipe it after use.
+/// The card number of a token. panseal_wipe it after use. `number` needs PANSEAL_PAN_MAX bytes, however long the card
+/// number is: less is PANSEAL_E_BUFFER before the vault is asked.
 ///
 /// `reason` (UTF-8, 1 to PANSEAL_REASON_MAX bytes) is written to the vault's audit trail with actor, time and token
 /// before the number is given out, and stays there where the number is longer than cap; PANSEAL_E_CARD where it holds a
@@ -266,6 +267,10 @@ pub unsafe extern "C" fn panseal_vault_detokenize(
             let token = unsafe { token_bytes(token, token_len) }?;
             let reason = pass::utf8(unsafe { required(reason, reason_len) }?)?;
             let out = unsafe { TextOut::new(number, cap, len) }?;
+            // A refusal that depended on the number's length would tell it, and leave no line in the trail.
+            if out.room() < PANSEAL_PAN_MAX as usize {
+                return Err(out.too_small(PANSEAL_PAN_MAX as usize));
+            }
             match vault.detokenize(token, "", reason, out.room()) {
                 Err(error) if error.code() == Code::Buffer => Err(out.too_small(PANSEAL_PAN_MAX as usize)),
                 pan => out.write(pan?.digits()),

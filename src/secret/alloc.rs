@@ -9,10 +9,12 @@
 //! # assert_eq!(vec![1u8; 3].len(), 3);
 //! ```
 
+use super::reserve;
 use std::alloc::{GlobalAlloc, Layout, System};
 use zeroize::Zeroize;
 
-/// Wipes each block on free, then hands it to `A`. Growing a block moves it, so that the old place is wiped too.
+/// Wipes each block on free, then hands it to `A`. What `A` cannot give a call inside the border comes from the
+/// [reserve](super::reserve). Growing a block moves it, so that the old place is wiped too.
 pub struct Wiping<A = System>(A);
 
 impl Wiping<System> {
@@ -35,15 +37,24 @@ impl Default for Wiping<System> {
     }
 }
 
-// SAFETY: every block comes from `A` and goes back to it with the layout it was asked with. `realloc` is the
+// SAFETY: every block comes from `A` or the reserve and goes back there with the layout it was asked with. `realloc` is the
 // trait's own (allocate, copy, free): an allocator's own realloc could leave the old place as it was.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        unsafe { self.0.alloc(layout) }
+        let block = unsafe { self.0.alloc(layout) };
+        if block.is_null() { reserve::draw(layout.size(), layout.align()) } else { block }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        unsafe { self.0.alloc_zeroed(layout) }
+        let block = unsafe { self.0.alloc_zeroed(layout) };
+        if !block.is_null() {
+            return block;
+        }
+        let block = reserve::draw(layout.size(), layout.align());
+        if !block.is_null() {
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -52,6 +63,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
             std::slice::from_raw_parts_mut(block.cast::<std::mem::MaybeUninit<u8>>(), layout.size())
         };
         room.zeroize();
-        unsafe { self.0.dealloc(block, layout) }
+        if !reserve::took_back(block) {
+            unsafe { self.0.dealloc(block, layout) }
+        }
     }
 }

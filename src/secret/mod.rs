@@ -1,13 +1,15 @@
-//! Memory that forgets: inline secrets, the locked arena for keys, the wiping allocator, the stack wipe.
+//! Memory that forgets: inline secrets, the locked arena for keys, the wiping allocator and its reserve, the stack wipe.
 //!
 //! Nothing in here has `Clone`, `Debug`, `Display` or `Serialize` of its content. Moving a value copies its bytes;
 //! the copies that a move leaves behind on the stack are wiped by [`stack::wipe_after`] at the border.
 
 pub mod alloc;
 pub mod arena;
+pub(crate) mod cancel;
 pub mod hmac;
 mod inline;
 mod random;
+pub(crate) mod reserve;
 pub mod stack;
 mod wiped;
 

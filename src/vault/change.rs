@@ -93,8 +93,9 @@ impl Vault {
     /// The card number of a token. Actor and reason are in the audit trail, on disk, before it is given out.
     ///
     /// `actor` empty: the handle's. `room` is how many digits the caller can take: `Buffer` where the number has more,
-    /// and the line is there all the same, for that tells something of the number. `Irreversible` on a handle that never detokenizes, `Argument` where `reason`
-    /// is empty or too long, `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was
+    /// and the line is there all the same, for that tells something of the number. `Irreversible` on a handle that never
+    /// detokenizes; `Argument` where `reason` is empty or too long, or where the vault requires an actor and none is
+    /// named; `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was
     /// deactivated.
     pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
         if self.no_reveal {
@@ -110,6 +111,9 @@ impl Vault {
         let actor = if actor.is_empty() { &*self.actor } else { actor };
         self.ask_for(actor, "detokenize", 1)?;
         self.work(|keyring, now| {
+            if actor.is_empty() && keyring.settings().require_actor {
+                return Err(Code::Argument.into());
+            }
             let mut line = self.line(now, "detokenize", token.as_str())?;
             (line.actor, line.reason) = (actor.into(), reason.into());
             let sealer = Sealer::new(keyring, &self.merchant);

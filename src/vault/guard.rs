@@ -4,7 +4,7 @@
 //! count and slow down.
 
 use super::Vault;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use std::sync::Arc;
 
 /// What is about to be done.
@@ -26,6 +26,12 @@ pub struct Operation<'o> {
 pub trait Guard: Send + Sync {
     /// Says whether the operation may go on.
     fn allows(&self, operation: &Operation<'_>) -> bool;
+
+    /// [`Guard::allows`] with a reason: 0 lets the operation go on; any other number, or `None`, refuses it, and the
+    /// number is the failure's [`Error::system_code`].
+    fn answer(&self, operation: &Operation<'_>) -> Option<i32> {
+        self.allows(operation).then_some(0)
+    }
 }
 
 impl<F: Fn(&Operation<'_>) -> bool + Send + Sync> Guard for F {
@@ -50,6 +56,9 @@ impl Vault {
     pub(super) fn ask_for(&self, actor: &str, kind: &str, count: usize) -> Result<()> {
         let Some(guard) = self.shared.guard.load_full() else { return Ok(()) };
         let operation = Operation { merchant: &self.merchant, actor, kind, count };
-        if guard.allows(&operation) { Ok(()) } else { Err(Code::Callback.into()) }
+        match guard.answer(&operation) {
+            Some(0) => Ok(()),
+            reason => Err(Error::system(Code::Callback, reason.unwrap_or(0))),
+        }
     }
 }

@@ -52,7 +52,7 @@ static void check_a_card(void)
 
 static void keep_a_card(const char *directory)
 {
-    char url[512], root[512], number_out[16 + 1];
+    char url[512], root[512], number_out[PANSEAL_PAN_MAX];
     panseal_open_options how;
     panseal_card card;
     panseal_instrument made, found;
@@ -95,8 +95,8 @@ static void keep_a_card(const char *directory)
     must(strcmp(found.token, made.token) == 0 && strcmp(found.last4, "4242") == 0, "lookup: card", status);
     must(found.expiry_month == 12 && found.expiry_year == 2031, "lookup: expiry", status);
 
-    status = panseal_vault_detokenize(vault, made.token, token_len, reason, strlen(reason), number_out, 16, &len, &err);
-    must(status == PANSEAL_OK && len == 16, "detokenize into sixteen bytes", status);
+    status = panseal_vault_detokenize(vault, made.token, token_len, reason, strlen(reason), number_out, sizeof number_out, &len, &err);
+    must(status == PANSEAL_OK && len == 16, "detokenize into as much room as any number needs", status);
     must(memcmp(number_out, digits, 16) == 0, "detokenize: number", status);
     panseal_wipe(number_out, sizeof number_out);
     must(number_out[0] == 0 && number_out[15] == 0, "wipe", 0);
@@ -106,7 +106,7 @@ static void keep_a_card(const char *directory)
     PANSEAL_INIT(found);
     status = panseal_vault_lookup(vault, made.token, token_len, &found, &err);
     must(status == PANSEAL_OK && found.active == 0, "lookup of an inactive one", status);
-    status = panseal_vault_detokenize(vault, made.token, token_len, reason, strlen(reason), number_out, 17, &len, &err);
+    status = panseal_vault_detokenize(vault, made.token, token_len, reason, strlen(reason), number_out, sizeof number_out, &len, &err);
     must(status == PANSEAL_E_INACTIVE && err.code == status, "detokenize of an inactive one", status);
 
     status = panseal_vault_close(vault);

@@ -14,6 +14,7 @@
  *  4. Text out. (char *out, size_t cap, size_t *len): `len` bytes are written, and a NUL after them where there
  *               is room; a field of exactly the right width (CHAR(16)) is big enough. Every maximum is a macro.
  *               A too small buffer is found BEFORE anything is done: PANSEAL_E_BUFFER, *len = enough, no effect.
+ *               panseal_vault_detokenize asks for PANSEAL_PAN_MAX bytes whatever the number's length.
  *               Input is read whole before output is written: the token may go where the number was (not in
  *               a _many call).
  *  5. Memory.   The library gives the caller no memory and keeps none of the caller's after it returns.
@@ -32,6 +33,7 @@
  *               PANSEAL_E_CALLBACK. Pointers given to them are good until they return. They may call panseal,
  *               but not use the handle that they are called for, except to close it.
  * 10. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
+ *               pthread_cancel waits until the call is over.
  */
 #ifndef PANSEAL_H
 #define PANSEAL_H

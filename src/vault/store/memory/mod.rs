@@ -9,6 +9,7 @@ mod against_sqlite;
 
 use super::{Rows, Store, Work};
 use crate::error::Result;
+use crate::secret::reserve;
 use rows::{Access, MemoryRows, Tables};
 use std::sync::{PoisonError, RwLock};
 
@@ -43,6 +44,7 @@ impl Store for MemoryStore {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let transaction = Transaction(&mut tables);
         work(&MemoryRows::new(Access::Write(transaction.0)) as &dyn Rows)?;
+        reserve::check()?;
         transaction.0.keep();
         Ok(())
     }

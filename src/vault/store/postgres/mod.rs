@@ -111,7 +111,7 @@ impl Store for PostgresStore {
 
     fn write(&self, work: Work<'_>) -> Result<()> {
         self.with_session(|session| {
-            let (fence, make_way) = begin(session)?;
+            let (fence, make_way) = begin(session, false)?;
             let mut open = Open { session, done: false };
             if make_way {
                 return Err(again());
@@ -127,7 +127,7 @@ impl Store for PostgresStore {
     fn write_alone(&self, work: Work<'_>) -> Result<()> {
         self.with_session(|session| {
             session.run(MAKE_WAY)?;
-            let (fence, _) = begin(session)?;
+            let (fence, _) = begin(session, true)?;
             let mut open = Open { session, done: false };
             work(&PostgresRows::new(open.session, Some(fence)))?;
             open.session.run("delete from fence where id = 2")?;
@@ -170,9 +170,9 @@ const MAKE_WAY: &str = "insert into fence (id, vault, version, schema, settings,
     values (2, '', (extract(epoch from now()) * 1000)::bigint + 2000, 0, 0, '')
     on conflict (id) do update set version = excluded.version";
 
-/// Begins a transaction, takes the fence, and looks whether to make way, in one round trip.
-fn begin(session: &mut Session) -> Result<(Fence, bool)> {
-    let fence = session.begin().map(|row| row.as_deref().and_then(read_fence));
+/// Begins a transaction, takes the fence, `alone` or with others, and looks whether to make way, in one round trip.
+fn begin(session: &mut Session, alone: bool) -> Result<(Fence, bool)> {
+    let fence = session.begin(alone).map(|row| row.as_deref().and_then(read_fence));
     fence
         .and_then(|fence| fence.ok_or_else(|| Error::from(Code::Tampered)))
         .inspect_err(|_| session.roll_back())

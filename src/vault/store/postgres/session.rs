@@ -4,6 +4,7 @@ use super::super::{again, in_doubt};
 use super::client::Client;
 use super::fault::{self, Remedy};
 use crate::error::{Code, Error, Result};
+use crate::secret::reserve;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type};
 use postgres::{Row, SimpleQueryMessage, Statement};
@@ -20,11 +21,16 @@ const SETTINGS: &str = "set search_path to panseal; \
 
 /// The fence, and whether writers are to make way. Prepared by name, so that it can be run in one go with another
 /// statement.
+///
+/// Who changes the keys takes the fence for itself at once: of two that shared it first and then both wanted it alone,
+/// each would wait for the other.
 const PREPARE_FENCE: &str = "
     prepare fence as
     select encode(vault, 'hex'), version,
         coalesce((select w.version from fence w where w.id = 2), 0) > (extract(epoch from now()) * 1000)::bigint
-    from fence where id = 1 for share";
+    from fence where id = 1 for share;
+    prepare fence_alone as
+    select encode(vault, 'hex'), version, false from fence where id = 1 for update";
 
 /// A session on the server that writes.
 pub struct Session {
@@ -59,13 +65,14 @@ impl Session {
         self.client.batch_execute(sql).map_err(|error| self.failed(error))
     }
 
-    /// Begins a transaction, takes the fence, and looks whether to make way, in one go; gives what it found as text.
-    pub fn begin(&mut self) -> Result<Option<Vec<String>>> {
+    /// Begins a transaction, takes the fence, `alone` or with others, and looks whether to make way, in one go; gives what
+    /// it found as text.
+    pub fn begin(&mut self, alone: bool) -> Result<Option<Vec<String>>> {
         if !self.knows_fence {
             self.run(PREPARE_FENCE)?;
             self.knows_fence = true;
         }
-        self.last_row("begin; execute fence")
+        self.last_row(if alone { "begin; execute fence_alone" } else { "begin; execute fence" })
     }
 
     /// Sends statements without parameters in one go, and gives the fields of the last row as text.
@@ -108,6 +115,10 @@ impl Session {
 
     /// Ends the transaction with its effects. In doubt, where the session is lost over it.
     pub fn commit(&mut self) -> Result<()> {
+        if let Err(error) = reserve::check() {
+            self.roll_back();
+            return Err(error);
+        }
         self.client.batch_execute("commit").map_err(|error| {
             let in_doubt_now = fault::unknown(&error);
             let failed = self.failed(error);

@@ -12,10 +12,11 @@ pub use schema::VERSION as SCHEMA;
 
 use super::{Job, Store, Upgrade, Work};
 use crate::error::{Code, Error, Result};
+use crate::secret::reserve;
 use group::Group;
 use open::Opened;
 use rows::SqliteRows;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,14 +45,9 @@ impl SqliteStore {
         create: Option<Work<'_>>,
         upgrade: &mut dyn Upgrade,
     ) -> Result<SqliteStore> {
-        let writer = Mutex::new(Some(Opened::to_write(path, busy_timeout, create, Some(upgrade))?));
-        Ok(SqliteStore {
-            path: path.into(),
-            busy_timeout,
-            writer,
-            readers: Mutex::default(),
-            group: Group::default(),
-        })
+        let path = fixed(path);
+        let writer = Mutex::new(Some(Opened::to_write(&path, busy_timeout, create, Some(upgrade))?));
+        Ok(SqliteStore { path, busy_timeout, writer, readers: Mutex::default(), group: Group::default() })
     }
 
     /// Lends the writing connection, opened where it is not.
@@ -68,7 +64,12 @@ impl SqliteStore {
             lock(&self.readers).clear();
             return Err(gone);
         }
-        work(&opened.connection)
+        let outcome = work(&opened.connection);
+        if !opened.connection.is_autocommit() {
+            // Without memory a rollback may fail too; closing the connection is one.
+            *held = None;
+        }
+        outcome
     }
 
     /// One transaction for all jobs. An outcome a job.
@@ -171,6 +172,8 @@ fn transact<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Res
     execute(connection, "begin immediate")?;
     let _unless_committed = Rollback(connection);
     let done = work()?;
+    // A thread may run the jobs of others as well: all of them are then told that there was no memory.
+    reserve::check()?;
     execute(connection, "commit")?;
     Ok(done)
 }
@@ -197,12 +200,22 @@ fn is_taken(extended_code: i32) -> bool {
     [SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE].contains(&extended_code)
 }
 
+/// The path for as long as the program may change its working directory. Where not even the folder is there, it is as it
+/// was, and opening says what is wrong.
+fn fixed(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = || Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?));
+    std::fs::canonicalize(path).ok().or_else(beside).unwrap_or_else(|| path.into())
+}
+
 fn failed(error: rusqlite::Error) -> Error {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => {
             let code = match failure.code {
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Code::Busy,
                 ErrorCode::NotADatabase => Code::NotAVault,
+                ErrorCode::OutOfMemory => Code::Memory,
+                _ if failure.extended_code == ffi::SQLITE_IOERR_NOMEM => Code::Memory,
                 ErrorCode::ConstraintViolation if is_taken(failure.extended_code) => return super::again(),
                 _ => Code::Store,
             };
