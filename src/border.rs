@@ -8,8 +8,9 @@ use std::sync::Once;
 
 /// Runs `work` behind the border.
 ///
-/// [`Code::Memory`], and `work` is not begun, where the reserve cannot be refilled. A panic becomes [`Code::Internal`] and prints nothing, for its text could hold what was being worked on. The
-/// stack below is wiped to [`stack::DEPTH`]; `work` hands secrets out only by writing to the caller's memory.
+/// [`Code::Memory`], and `work` is not begun, where the reserve cannot be refilled. A panic becomes [`Code::Internal`]
+/// and prints nothing, for its text could hold what was being worked on. The stack below is wiped to [`stack::DEPTH`];
+/// `work` hands secrets out only by writing to the caller's memory.
 pub fn call(work: impl FnOnce() -> Result<()>) -> Result<()> {
     guarded::<{ stack::DEPTH }>(work)
 }

@@ -37,8 +37,8 @@ impl Default for Wiping<System> {
     }
 }
 
-// SAFETY: every block comes from `A` or the reserve and goes back there with the layout it was asked with. `realloc` is the
-// trait's own (allocate, copy, free): an allocator's own realloc could leave the old place as it was.
+// SAFETY: every block comes from `A` or the reserve and goes back there with the layout it was asked with. `realloc` is
+// the trait's own (allocate, copy, free): an allocator's own realloc could leave the old place as it was.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = unsafe { self.0.alloc(layout) };

@@ -31,7 +31,7 @@ thread_local! {
     static DREW: Cell<bool> = const { Cell::new(false) };
 }
 
-static PIECES_MAPPED: [Piece; PIECES] = [const { Piece::NONE }; PIECES];
+static PIECES_MAPPED: [Piece; PIECES] = [const { Piece::none() }; PIECES];
 /// How many blocks are drawn in all. Whoever holds one sees that it is not 0.
 static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
@@ -43,7 +43,9 @@ struct Piece {
 }
 
 impl Piece {
-    const NONE: Piece = Piece { start: AtomicPtr::new(ptr::null_mut()), state: AtomicU64::new(0) };
+    const fn none() -> Piece {
+        Piece { start: AtomicPtr::new(ptr::null_mut()), state: AtomicU64::new(0) }
+    }
 
     fn free(&self) -> usize {
         if self.start.load(Ordering::Acquire).is_null() {
@@ -59,7 +61,7 @@ impl Piece {
         }
         let take = |state: u64| {
             let used = (state >> 32) as usize + size;
-            (used <= PIECE).then_some(((used as u64) << 32) | (state & 0xffff_ffff) + 1)
+            (used <= PIECE).then_some(((used as u64) << 32) | ((state & 0xffff_ffff) + 1))
         };
         let state = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).ok()?;
         // SAFETY: what was used before lies inside the piece.
