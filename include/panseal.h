@@ -935,6 +935,9 @@ panseal_status panseal_root_split(const char *root,
 /* This handle never detokenizes: a till that only sells. */
 #define PANSEAL_OPEN_NO_REVEAL 2
 
+/* Length of the public value that only one vault's keys have. */
+#define PANSEAL_COMMITMENT_LEN 32
+
 /* New tokens are made under this epoch. */
 #define PANSEAL_EPOCH_ACTIVE 1
 
@@ -1001,6 +1004,12 @@ typedef struct panseal_open_options {
     /* The generation that panseal_tokenizer_status or panseal_vault_status told last; an older keyring file or vault
      * is PANSEAL_E_TAMPERED. 0: any. */
     int64_t min_generation;
+    /* Another root key URI to try where `root` is not the right one, as in the middle of a change of the root key;
+     * NULL: none. */
+    const char *second_root;
+    /* PANSEAL_COMMITMENT_LEN bytes that panseal_vault_status told: a vault or keyring with another table key is
+     * PANSEAL_E_TAMPERED. NULL: any. */
+    const uint8_t *commitment;
 } panseal_open_options;
 
 /* What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to
@@ -1655,6 +1664,15 @@ typedef struct panseal_vault_state {
     uint32_t index_count;
     /* "sqlite", "memory" or "postgres". */
     char store[PANSEAL_WORD_ROOM];
+    /* A public value that only this vault's keys have: keep it for panseal_open_options.commitment. */
+    uint8_t commitment[PANSEAL_COMMITMENT_LEN];
+    /* Cards that 'same card?' misses, for they have no fingerprint under the index key; panseal_vault_change_index gives
+     * each one. */
+    uint64_t unindexed;
+    /* 1: detokenizing is refused where no actor is named. */
+    int32_t require_actor;
+    /* 0. */
+    uint32_t reserved;
 } panseal_vault_state;
 
 /* An epoch of a vault, and how many rows of all merchants need it. Times are seconds since 1970 UTC. */
@@ -1719,14 +1737,24 @@ panseal_status panseal_vault_change_index(panseal_vault *vault,
                                           panseal_error *err);
 
 /* Wraps the vault's keys under another root key, a URI or a function, on which the handles of this vault go on. Other
- * processes go on too with the keys that they have loaded; the next time that they load them they need the new root
- * key at its place. */
+ * processes go on too; they need the new root key when they next ask for a key that they have not loaded.
+ *
+ * Until this returns the old root key opens the vault, from then on the new one; where it is interrupted it may be
+ * either: open with both (panseal_open_options.second_root). PANSEAL_E_ROOT_KEY where the root key at hand is not the
+ * vault's; nothing is changed then. */
 PANSEAL_API
 panseal_status panseal_vault_change_root(panseal_vault *vault,
                                          const char *root,
                                          panseal_root_fn root_fn,
                                          void *root_userdata,
                                          panseal_error *err);
+
+/* Sets, for whoever opens the vault, whether detokenizing is refused with PANSEAL_E_ARGUMENT where no actor is named: 1
+ * or 0. */
+PANSEAL_API
+panseal_status panseal_vault_require_actor(panseal_vault *vault,
+                                           int32_t required,
+                                           panseal_error *err);
 
 /* The state of the vault, of all merchants, in `state` (may be NULL). Fills `cap` epochs, the oldest first; *count
  * says how many there are: PANSEAL_E_BUFFER where they are more than cap. epochs[0] must be PANSEAL_INITed; its

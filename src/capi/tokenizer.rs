@@ -9,10 +9,11 @@ use super::ticket::{self, Object};
 use super::vault::{refuse_null, scheme, token_bytes};
 use crate::card::{Column, Network, Pan, Separators};
 use crate::error::{Code, Result};
-use crate::keys::{CHECK_LEN, KeyInfo, KeyState};
+use crate::keys::{CHECK_LEN, Commitment, KeyInfo, KeyState, Root};
 use crate::scheme::{Token, classify};
 use crate::tokenizer::{Expect, Tokenizer, TokenizerOptions};
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 use std::path::Path;
 
 /// A handle on a tokenizer: a ticket, never to be dereferenced.
@@ -55,7 +56,16 @@ pub struct panseal_open_options {
     /// The generation that panseal_tokenizer_status or panseal_vault_status told last; an older keyring file or vault
     /// is PANSEAL_E_TAMPERED. 0: any.
     pub min_generation: i64,
+    /// Another root key URI to try where `root` is not the right one, as in the middle of a change of the root key;
+    /// NULL: none.
+    pub second_root: *const c_char,
+    /// PANSEAL_COMMITMENT_LEN bytes that panseal_vault_status told: a vault or keyring with another table key is
+    /// PANSEAL_E_TAMPERED. NULL: any.
+    pub commitment: *const u8,
 }
+
+/// Length of the public value that only one vault's keys have.
+pub const PANSEAL_COMMITMENT_LEN: usize = 32;
 
 /// What the caller knows of the number behind a token. "ff1" has no integrity: a mistyped or foreign token leads to
 /// some number, which this may tell from the right one.
@@ -99,7 +109,9 @@ pub struct panseal_epoch {
 }
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only; a function is a pointer that may be null.
-unsafe impl Record for panseal_open_options {}
+unsafe impl Record for panseal_open_options {
+    const FIRST_SIZE: usize = offset_of!(panseal_open_options, second_root);
+}
 unsafe impl Record for panseal_expect {}
 unsafe impl Record for panseal_epoch {}
 
@@ -532,8 +544,24 @@ unsafe fn options(how: &panseal_open_options) -> Result<TokenizerOptions<'_>> {
         create: how.flags & PANSEAL_OPEN_CREATE != 0,
         no_reveal: how.flags & PANSEAL_OPEN_NO_REVEAL != 0,
         min_generation: how.min_generation,
+        second_root: unsafe { second_root(how) }?,
+        commitment: unsafe { commitment(how) },
         ..TokenizerOptions::new(scheme, keyring, root)
     })
+}
+
+/// The root key that is tried where the first one does not fit.
+///
+/// # Safety
+/// The record's texts are readable.
+pub(super) unsafe fn second_root(how: &panseal_open_options) -> Result<Option<Root>> {
+    unsafe { pass::literal(how.second_root) }?.map(Root::parse).transpose()
+}
+
+/// # Safety
+/// Null, or as many readable bytes as a commitment has.
+pub(super) unsafe fn commitment(how: &panseal_open_options) -> Option<Commitment> {
+    (!how.commitment.is_null()).then(|| unsafe { how.commitment.cast::<Commitment>().read_unaligned() })
 }
 
 unsafe fn expectation(expect: *const panseal_expect) -> Result<Expect> {

@@ -9,7 +9,9 @@ use super::library::{
 use super::pass::{self, TextOut};
 use super::record::{self, Out, OutArray, Record};
 use super::ticket::{self, Object};
-use super::tokenizer::{PANSEAL_OPEN_CREATE, PANSEAL_OPEN_NO_REVEAL, panseal_open_options};
+use super::tokenizer::{
+    PANSEAL_OPEN_CREATE, PANSEAL_OPEN_NO_REVEAL, commitment, panseal_open_options, second_root,
+};
 use crate::card::{Card, check};
 use crate::error::{Code, Error, Result};
 use crate::scheme::Scheme;
@@ -345,6 +347,8 @@ unsafe fn open_options(how: &panseal_open_options) -> Result<OpenOptions<'_>> {
             milliseconds => Duration::from_millis(milliseconds.into()),
         },
         min_generation: how.min_generation,
+        second_root: unsafe { second_root(how) }?,
+        commitment: unsafe { commitment(how) },
         ..defaults
     })
 }

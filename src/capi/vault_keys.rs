@@ -4,12 +4,13 @@ use super::keys::{panseal_root_fn, root_of};
 use super::library::{PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
 use super::record::{Out, Page, Record};
-use super::tokenizer::{PANSEAL_CHECK_ROOM, state_of};
+use super::tokenizer::{PANSEAL_CHECK_ROOM, PANSEAL_COMMITMENT_LEN, state_of};
 use super::vault::{panseal_vault, with_vault};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyInfo, KeyState};
 use crate::vault::{EpochStatus, Status};
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 
 /// Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
 /// and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp.
@@ -35,6 +36,15 @@ pub struct panseal_vault_state {
     pub index_count: u32,
     /// "sqlite", "memory" or "postgres".
     pub store: [c_char; PANSEAL_WORD_ROOM],
+    /// A public value that only this vault's keys have: keep it for panseal_open_options.commitment.
+    pub commitment: [u8; PANSEAL_COMMITMENT_LEN],
+    /// Cards that 'same card?' misses, for they have no fingerprint under the index key; panseal_vault_change_index gives
+    /// each one.
+    pub unindexed: u64,
+    /// 1: detokenizing is refused where no actor is named.
+    pub require_actor: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// An epoch of a vault, and how many rows of all merchants need it. Times are seconds since 1970 UTC.
@@ -65,7 +75,9 @@ pub struct panseal_vault_epoch {
 }
 
 // SAFETY: repr(C), a u32 first, integers only.
-unsafe impl Record for panseal_vault_state {}
+unsafe impl Record for panseal_vault_state {
+    const FIRST_SIZE: usize = offset_of!(panseal_vault_state, commitment);
+}
 unsafe impl Record for panseal_vault_epoch {}
 
 /// Makes a new epoch: from now on everything is sealed under it, and what is sealed under older ones opens as before.
@@ -135,8 +147,11 @@ pub unsafe extern "C" fn panseal_vault_change_index(
 }
 
 /// Wraps the vault's keys under another root key, a URI or a function, on which the handles of this vault go on. Other
-/// processes go on too with the keys that they have loaded; the next time that they load them they need the new root
-/// key at its place.
+/// processes go on too; they need the new root key when they next ask for a key that they have not loaded.
+///
+/// Until this returns the old root key opens the vault, from then on the new one; where it is interrupted it may be
+/// either: open with both (panseal_open_options.second_root). PANSEAL_E_ROOT_KEY where the root key at hand is not the
+/// vault's; nothing is changed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_change_root(
     vault: *mut panseal_vault,
@@ -147,6 +162,23 @@ pub unsafe extern "C" fn panseal_vault_change_root(
 ) -> panseal_status {
     let work =
         || with_vault(vault, |vault| vault.change_root(&unsafe { root_of(root, root_fn, root_userdata) }?));
+    unsafe { pass::call(err, work) }
+}
+
+/// Sets, for whoever opens the vault, whether detokenizing is refused with PANSEAL_E_ARGUMENT where no actor is named: 1
+/// or 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_vault_require_actor(
+    vault: *mut panseal_vault,
+    required: i32,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_vault(vault, |vault| match required {
+            0 | 1 => vault.set_require_actor(required == 1),
+            _ => Err(Code::Argument.into()),
+        })
+    };
     unsafe { pass::call(err, work) }
 }
 
@@ -215,6 +247,10 @@ fn describe(status: &Status) -> panseal_vault_state {
         index: in_force().find(active).map_or(0, |key| key.id),
         index_count: in_force().count() as u32,
         store: pass::field(status.store.as_bytes()),
+        commitment: status.commitment,
+        unindexed: status.unindexed,
+        require_actor: i32::from(status.require_actor),
+        reserved: 0,
     }
 }
 

@@ -128,6 +128,8 @@ int main(void)
     FIELD(panseal_open_options, busy_timeout_ms);
     FIELD(panseal_open_options, reserved);
     FIELD(panseal_open_options, min_generation);
+    FIELD(panseal_open_options, second_root);
+    FIELD(panseal_open_options, commitment);
 
     SIZE(panseal_expect);
     FIELD(panseal_expect, struct_size);
@@ -215,6 +217,10 @@ int main(void)
     FIELD(panseal_vault_state, index);
     FIELD(panseal_vault_state, index_count);
     FIELD(panseal_vault_state, store);
+    FIELD(panseal_vault_state, commitment);
+    FIELD(panseal_vault_state, unindexed);
+    FIELD(panseal_vault_state, require_actor);
+    FIELD(panseal_vault_state, reserved);
 
     SIZE(panseal_vault_epoch);
     FIELD(panseal_vault_epoch, struct_size);

@@ -160,6 +160,24 @@ impl VaultStatus {
         self.0.generation
     }
 
+    /// A public value that only this vault's keys have: keep it for `Vault.open(commitment=...)`.
+    #[getter]
+    fn commitment<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.commitment)
+    }
+
+    /// Whether detokenizing is refused where no actor is named: see `Vault.require_actor`.
+    #[getter]
+    fn require_actor(&self) -> bool {
+        self.0.require_actor
+    }
+
+    /// Cards that `find` and reuse miss, for they have no fingerprint under the index key; `change_index` gives each one.
+    #[getter]
+    fn unindexed(&self) -> u64 {
+        self.0.unindexed
+    }
+
     /// Cards of all merchants.
     #[getter]
     fn cards(&self) -> u64 {

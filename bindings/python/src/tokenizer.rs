@@ -6,10 +6,10 @@ use crate::input::{BytesArg, Copied, PlainArg, READ, SecretArg};
 use crate::instrument::utc;
 use crate::root::RootArg;
 use crate::secret::Secret;
-use crate::vault::detached;
+use crate::vault::{detached, remembered};
 use panseal::card::{Column, Network, Pan, Separators};
 use panseal::error::{Code, Result};
-use panseal::keys::KeyInfo;
+use panseal::keys::{Commitment, KeyInfo};
 use panseal::scheme::{self, Token};
 use panseal::tokenizer::{Expect, Tokenizer as Core, TokenizerOptions};
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
@@ -74,10 +74,13 @@ impl Tokenizer {
     /// `scheme` is "ff1:K+L", "siv", "siv:letters" or "mac". `keyring` is the path of the file, `root` the root key's
     /// URI or who wraps and unwraps keys in its place: see `panseal.create_root_key`. A keyring that is to serve
     /// "ff1" has to be made for it. A handle with `no_reveal` never detokenizes. `min_generation` is what `status`
-    /// told last: an older copy of the file is refused.
+    /// told last: an older copy of the file is refused; `commitment` likewise: a file with other keys is. `second_root`
+    /// is tried where `root` is not the right one, as in the middle of a change of the root key.
     #[staticmethod]
-    #[pyo3(signature = (scheme, *, keyring, root, merchant=PlainArg(""), create=true, no_reveal=false, min_generation=0),
-           text_signature = "(scheme, *, keyring, root, merchant='', create=True, no_reveal=False, min_generation=0)")]
+    #[pyo3(signature = (scheme, *, keyring, root, merchant=PlainArg(""), create=true, no_reveal=false, min_generation=0,
+                        second_root=None, commitment=None),
+           text_signature = "(scheme, *, keyring, root, merchant='', create=True, no_reveal=False, min_generation=0, \
+                             second_root=None, commitment=None)")]
     #[allow(clippy::too_many_arguments, reason = "one a keyword")]
     fn open(
         py: Python<'_>,
@@ -88,6 +91,8 @@ impl Tokenizer {
         create: bool,
         no_reveal: bool,
         min_generation: i64,
+        second_root: Option<RootArg>,
+        commitment: Option<&[u8]>,
     ) -> PyResult<Tokenizer> {
         let open = || {
             Core::open(&TokenizerOptions {
@@ -95,6 +100,8 @@ impl Tokenizer {
                 create,
                 no_reveal,
                 min_generation,
+                second_root: second_root.map(|root| root.0).transpose()?,
+                commitment: remembered(commitment)?,
                 ..TokenizerOptions::new(scheme.0.parse()?, &keyring, root.0?)
             })
         };
@@ -265,7 +272,8 @@ impl Tokenizer {
         let status = self.with_file(py, Core::status)?;
         let epochs = status.epochs.iter().map(|epoch| Bound::new(py, Epoch(*epoch)));
         let epochs = PyTuple::new(py, epochs.collect::<PyResult<Vec<_>>>()?)?;
-        Ok(KeyringStatus { generation: status.generation, epochs: epochs.unbind() })
+        let (generation, commitment) = (status.generation, status.commitment);
+        Ok(KeyringStatus { generation, commitment, epochs: epochs.unbind() })
     }
 
     /// Read the keyring file again where it was changed, and return whether it was. This happens by itself at the
@@ -615,6 +623,7 @@ impl DetokenizeMany {
 #[pyclass(frozen, module = "panseal")]
 pub struct KeyringStatus {
     generation: i64,
+    commitment: Option<Commitment>,
     epochs: Py<PyTuple>,
 }
 
@@ -624,6 +633,13 @@ impl KeyringStatus {
     #[getter]
     fn generation(&self) -> i64 {
         self.generation
+    }
+
+    /// A public value that only this keyring has: keep it for `Tokenizer.open(commitment=...)`. None for a file of the
+    /// first version, until its next change.
+    #[getter]
+    fn commitment<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.commitment.map(|commitment| PyBytes::new(py, &commitment))
     }
 
     /// All epochs, the oldest first.

@@ -14,6 +14,7 @@ use crate::stored::{AuditLine, Customer, Details, Instruments, Purged, VaultStat
 use panseal::card::{Card, CardInput, Expiry, Pan, Separators, check};
 use panseal::dialect::{self, Request, Trusted};
 use panseal::error::{Code, Error, Param, Result};
+use panseal::keys::Commitment;
 use panseal::vault::{
     AuditQuery, Change, Grant, Guard, Instrument as Stored, ListQuery, MANY_MAX, OpenOptions,
     TokenizeOptions, Vault as Core,
@@ -24,6 +25,11 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The commitment of a vault or keyring that was seen before. `Argument` for one of another length.
+pub fn remembered(commitment: Option<&[u8]>) -> Result<Option<Commitment>> {
+    commitment.map(|bytes| bytes.try_into().map_err(|_| Code::Argument.into())).transpose()
+}
 
 /// The longest wait that SQLite can be asked for.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -85,13 +91,16 @@ impl Vault {
     /// "random:uuid" or "surrogate:K+L". `min_generation` is what `status` told last: an older vault is refused. `root`
     /// is the root key's URI, "file:PATH", or who wraps and unwraps keys in its place: see `panseal.create_root_key`.
     /// `merchant` is the tenant that this handle works for; two spellings of one text in Unicode are two. `actor`
-    /// stands in the audit trail where a call names none. A handle with `no_reveal` never detokenizes. Another writer is
+    /// stands in the audit trail where a call names none. `second_root` is tried where
+    /// `root` is not the right one, as in the middle of a change of the root key. `commitment` is what `status` told: a
+    /// vault with other keys is refused. A handle with `no_reveal` never detokenizes. Another writer is
     /// waited for `busy_timeout` seconds, then that is BusyError.
     #[staticmethod]
     #[pyo3(signature = (url, *, root, merchant=PlainArg(""), actor=PlainArg(""), scheme=PlainArg("random"),
-                        create=true, no_reveal=false, busy_timeout=5.0, min_generation=0),
+                        create=true, no_reveal=false, busy_timeout=5.0, min_generation=0, second_root=None,
+                        commitment=None),
            text_signature = "(url, *, root, merchant='', actor='', scheme='random', create=True, no_reveal=False, \
-                             busy_timeout=5.0, min_generation=0)")]
+                             busy_timeout=5.0, min_generation=0, second_root=None, commitment=None)")]
     #[allow(clippy::too_many_arguments, reason = "one a keyword")]
     fn open(
         py: Python<'_>,
@@ -104,6 +113,8 @@ impl Vault {
         no_reveal: bool,
         busy_timeout: f64,
         min_generation: i64,
+        second_root: Option<RootArg>,
+        commitment: Option<&[u8]>,
     ) -> PyResult<Vault> {
         let open = || {
             Core::open(&OpenOptions {
@@ -114,6 +125,8 @@ impl Vault {
                 no_reveal,
                 busy_timeout: wait(busy_timeout)?,
                 min_generation,
+                second_root: second_root.map(|root| root.0).transpose()?,
+                commitment: remembered(commitment)?,
                 ..OpenOptions::new(url.0, root.0?)
             })
         };
@@ -530,10 +543,16 @@ impl Vault {
         })
     }
 
-    /// Wrap the vault's keys under another root key, on which the handles of this vault go on. Other processes need it
-    /// at its place the next time that they load the keys.
+    /// Wrap the vault's keys under another root key, on which the handles of this vault go on. Other processes go on
+    /// too; they need it when they next ask for a key that they have not loaded. Interrupted, either root key may be
+    /// the one that opens the vault: `open` takes both.
     fn change_root(&self, py: Python<'_>, root: RootArg) -> PyResult<()> {
         self.run(py, move |vault| vault.change_root(&root.0?))
+    }
+
+    /// Set, for whoever opens the vault, whether detokenizing is refused where no actor is named.
+    fn require_actor(&self, py: Python<'_>, required: bool) -> PyResult<()> {
+        self.run(py, move |vault| vault.set_require_actor(required))
     }
 
     /// The state of the vault, of all merchants. Reads every row: for an operator, not for every minute.
