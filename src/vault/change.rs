@@ -111,14 +111,15 @@ impl Vault {
         let actor = if actor.is_empty() { &*self.actor } else { actor };
         self.ask_for(actor, "detokenize", 1)?;
         self.work(|keyring, now| {
-            if actor.is_empty() && keyring.settings().require_actor {
-                return Err(Code::Argument.into());
-            }
             let mut line = self.line(now, "detokenize", token.as_str())?;
             (line.actor, line.reason) = (actor.into(), reason.into());
             let sealer = Sealer::new(keyring, &self.merchant);
             let mut found = None;
             self.write(keyring, &line, &mut |rows| {
+                // Here, behind the fence, the settings are those of this moment.
+                if actor.is_empty() && keyring.settings().require_actor {
+                    return Err(Code::Argument.into());
+                }
                 let (row, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
                 if !row.active {
                     // Only where that was not edited in.

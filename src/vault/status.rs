@@ -34,7 +34,7 @@ pub struct Status {
     pub commitment: Commitment,
     /// Whether detokenizing is refused where no actor is named: [`Vault::set_require_actor`].
     pub require_actor: bool,
-    /// Cards that `find` and reuse miss, for they have no fingerprint under the active index key.
+    /// Cards that `find` and reuse miss, for they have no fingerprint under an index key in force.
     /// [`Vault::change_index`] gives each one.
     pub unindexed: u64,
     /// Cards of all merchants.
@@ -57,11 +57,13 @@ impl Vault {
     pub fn status(&self) -> Result<Status> {
         self.ask("status", 0)?;
         self.work(|keyring, _| {
-            let (mut tallies, mut prints) = (Vec::new(), 0);
-            let index = keyring.index_generations().next().ok_or(Code::Internal)?;
+            let (mut tallies, mut indexed) = (Vec::new(), 0);
+            let mut index = keyring.index_generations();
+            let newest = index.next().ok_or(Code::Internal)?;
+            let in_force = [newest, index.next().unwrap_or(newest)];
             self.shared.store.read(&mut |rows| {
                 check_fence(rows, keyring)?;
-                prints = rows.count_prints(index)?;
+                indexed = rows.count_indexed(in_force)?;
                 tallies = rows.tally()?;
                 Ok(())
             })?;
@@ -85,7 +87,7 @@ impl Vault {
                 generation: keyring.version(),
                 commitment: keyring.commitment().ok_or(Code::Internal)?,
                 require_actor: keyring.settings().require_actor,
-                unindexed: cards.saturating_sub(prints),
+                unindexed: cards.saturating_sub(indexed),
                 cards,
                 instruments: tallies.iter().map(|tally| tally.instruments).sum(),
                 epochs: of_kind(KeyKind::Epoch).map(of_epoch).collect(),

@@ -120,8 +120,8 @@ pub trait Rows: KeyRows {
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()>;
     /// Removes up to `limit` fingerprints of an index generation, and says how many.
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize>;
-    /// How many fingerprints there are of an index generation, of all merchants. Reads every one.
-    fn count_prints(&self, generation: u32) -> Result<u64>;
+    /// How many cards of all merchants have a fingerprint of one of two index generations. Reads every fingerprint.
+    fn count_indexed(&self, generations: [u32; 2]) -> Result<u64>;
     /// Puts a card's newly sealed number in the place of `was`; says whether it was still there.
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool>;
     /// Removes a card and those of its fingerprints that are given.

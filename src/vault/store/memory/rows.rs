@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::keys::KeyTable;
 use crate::scheme::{TOKEN_MAX, Token};
 use std::cell::{Ref, RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Included, Unbounded};
 
 /// A merchant, by its place among those that were ever named: a short key, which stays.
@@ -234,8 +234,10 @@ impl Rows for MemoryRows<'_> {
         Ok(gone.len())
     }
 
-    fn count_prints(&self, generation: u32) -> Result<u64> {
-        Ok(self.tables().prints.iter().filter(|(_, (_, of))| *of == generation).count() as u64)
+    fn count_indexed(&self, generations: [u32; 2]) -> Result<u64> {
+        let tables = self.tables();
+        let indexed = tables.prints.iter().filter(|(_, (_, generation))| generations.contains(generation));
+        Ok(indexed.map(|(_, (card, _))| *card).collect::<BTreeSet<Id>>().len() as u64)
     }
 
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {

@@ -171,10 +171,10 @@ impl Rows for PostgresRows<'_> {
         )
     }
 
-    fn count_prints(&self, generation: u32) -> Result<u64> {
-        let sql = "select count(*) from card_fp where generation = $1";
+    fn count_indexed(&self, [one, other]: [u32; 2]) -> Result<u64> {
+        let sql = "select count(distinct card) from card_fp where generation in ($1, $2)";
         self.read_whole_tables("on")?;
-        let count = self.find(sql, &[&(generation as i32)], |row| unsigned(row, 0));
+        let count = self.find(sql, &[&(one as i32), &(other as i32)], |row| unsigned(row, 0));
         self.read_whole_tables("off")?;
         Ok(count?.unwrap_or(0))
     }

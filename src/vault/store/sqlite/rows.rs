@@ -175,9 +175,9 @@ impl Rows for SqliteRows<'_> {
         )
     }
 
-    fn count_prints(&self, generation: u32) -> Result<u64> {
-        let sql = "select count(*) from card_fp where generation = ?1";
-        Ok(unsigned(self.find(sql, params![generation], |row| row.get(0))?.unwrap_or(0)))
+    fn count_indexed(&self, [one, other]: [u32; 2]) -> Result<u64> {
+        let sql = "select count(distinct card) from card_fp where generation in (?1, ?2)";
+        Ok(unsigned(self.find(sql, params![one, other], |row| row.get(0))?.unwrap_or(0)))
     }
 
     fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
