@@ -155,9 +155,9 @@ def fields(*parts: bytes) -> bytes:
     return b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
-def header(keyring: str, epoch: str, slot: str, created: str) -> bytes:
-    numbers = (struct.pack(">Q", int(number)) for number in (epoch, slot.replace("-", "0"), created))
-    return fields(b"panseal/wrap/1", bytes.fromhex(keyring), b"epoch", *numbers)
+def header(keyring: str, kind: str, key_id: str, slot: str, created: str) -> bytes:
+    numbers = (struct.pack(">Q", int(number)) for number in (key_id, slot.replace("-", "0"), created))
+    return fields(b"panseal/wrap/1", bytes.fromhex(keyring), kind.encode(), *numbers)
 
 
 def polyval(key: bytes, data: bytes) -> bytes:
@@ -205,8 +205,23 @@ def open_keyring(text: str, root: bytes) -> dict[int, tuple[bytes, int]]:
     """The keys and slots of the live epochs."""
     body, mac_line = text[: text.rindex("mac ")], text[text.rindex("mac ") :]
     title, id_line, generation, *epochs = body.splitlines()
-    assert title == "panseal-keyring 1" and generation.startswith("generation ")
+    assert generation.startswith("generation ")
     keyring = id_line.removeprefix("id ")
+
+    def unwrap(wrapped: str, aad: bytes, check: str) -> bytes:
+        blob = bytes.fromhex(wrapped)
+        assert blob[0] == 1 and blob[1:6] == check_value(root)
+        key = gcm_siv_open(root, blob[6:18], blob[18:], aad)
+        assert check_value(key).hex() == check
+        return key
+
+    table = b""
+    if title == "panseal-keyring 2":
+        word, created, check, wrapped = epochs.pop(0).split(" ")
+        assert word == "table"
+        table = unwrap(wrapped, header(keyring, "table", "1", "-", created), check)
+    else:
+        assert title == "panseal-keyring 1"
     keys, active = {}, b""
     for line in epochs:
         word, epoch, state, slot, created, _retired, check, wrapped = line.split(" ")
@@ -214,14 +229,12 @@ def open_keyring(text: str, root: bytes) -> dict[int, tuple[bytes, int]]:
         if state == "destroyed":
             assert wrapped == "-"
             continue
-        blob = bytes.fromhex(wrapped)
-        assert blob[0] == 1 and blob[1:6] == check_value(root)
-        key = gcm_siv_open(root, blob[6:18], blob[18:], header(keyring, epoch, slot, created))
-        assert check_value(key).hex() == check
+        key = unwrap(wrapped, header(keyring, "epoch", epoch, slot, created), check)
         keys[int(epoch)] = (key, int(slot.replace("-", "0")))
         if state == "active":
             active = key
-    assert mac_line == f"mac {hmac(working_key(active, 'header'), body.encode()).hex()}\n"
+    mac_key = working_key(table, "table") if table else working_key(active, "header")
+    assert mac_line == f"mac {hmac(mac_key, body.encode()).hex()}\n"
     return keys
 
 
@@ -250,11 +263,12 @@ def main() -> int:
             expect(what + ", back", back(row["scheme"], key, row["merchant"], row["token"]), row["pan"])
         if row["slot"] is not None:
             expect(what + ", slot", residue(row["token"]), row["slot"])
-    ring = vectors["keyring"]
-    keys = open_keyring(ring["text"], bytes.fromhex(ring["root"]))
-    for row in ring["tokens"]:
-        key, slot = keys[row["epoch"]]
-        expect("under the keyring", make(row["scheme"], key, row["merchant"], slot, row["pan"]), row["token"])
+    for ring in (vectors["keyring"], vectors["keyring_2"]):
+        keys = open_keyring(ring["text"], bytes.fromhex(ring["root"]))
+        for row in ring["tokens"]:
+            key, slot = keys[row["epoch"]]
+            made = make(row["scheme"], key, row["merchant"], slot, row["pan"])
+            expect("under the keyring", made, row["token"])
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

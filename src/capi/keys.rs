@@ -14,6 +14,10 @@ use std::sync::Arc;
 /// `key_id` names the key ("epoch:3"), `context` the keyring or vault that it belongs to; both end with a NUL. A
 /// service that binds what it wraps to a context should be given both.
 ///
+/// What it makes must be authenticated: an AEAD, a KMS, an HSM's key wrap, never encryption with a public key. Otherwise
+/// whoever writes to the database, and can wrap a key of their own, can replace the whole key table by one of theirs, and
+/// read what is sealed from then on; only panseal_open_options.commitment notices it.
+///
 /// It is called when a handle is opened, when keys were changed, and in a forked child; from any thread that uses the
 /// handle, from several at once. `userdata` must be good until the handle is closed and the last call on it has
 /// returned. It must not throw, longjmp, or use the handle, keyring or vault that it is called for, except to close it.

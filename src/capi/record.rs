@@ -111,8 +111,8 @@ impl<R: Record> OutArray<R> {
         self.cap
     }
 
-    /// Fills a place, with zeros where the caller's size goes beyond what this version knows, and sets its size: only
-    /// the first place was initialised.
+    /// Fills a place and sets its size. Only the first place was initialised: in the others, zeros stand where the
+    /// caller's size goes beyond what this version knows.
     pub(super) fn write(&self, place: usize, value: &R) {
         assert!(place < self.cap);
         let size = self.first.size;
@@ -120,8 +120,10 @@ impl<R: Record> OutArray<R> {
         let record = unsafe { self.first.record.byte_add(place * size) };
         unsafe {
             record.cast::<u32>().write_unaligned(size as u32);
-            let known = size.min(size_of::<R>());
-            record.cast::<u8>().add(known).write_bytes(0, size - known);
+            if place > 0 {
+                let known = size.min(size_of::<R>());
+                record.cast::<u8>().add(known).write_bytes(0, size - known);
+            }
         }
         Out { record, size }.write(value);
     }

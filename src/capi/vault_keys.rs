@@ -10,7 +10,6 @@ use crate::error::{Code, Error, Result};
 use crate::keys::{KeyInfo, KeyState};
 use crate::vault::{EpochStatus, Status};
 use std::ffi::{c_char, c_void};
-use std::mem::offset_of;
 
 /// Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
 /// and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp.
@@ -75,9 +74,7 @@ pub struct panseal_vault_epoch {
 }
 
 // SAFETY: repr(C), a u32 first, integers only.
-unsafe impl Record for panseal_vault_state {
-    const FIRST_SIZE: usize = offset_of!(panseal_vault_state, commitment);
-}
+unsafe impl Record for panseal_vault_state {}
 unsafe impl Record for panseal_vault_epoch {}
 
 /// Makes a new epoch: from now on everything is sealed under it, and what is sealed under older ones opens as before.

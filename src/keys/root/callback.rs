@@ -5,8 +5,12 @@ use crate::error::Result;
 /// An HSM or a KMS. It may be called from any thread.
 ///
 /// `key_id` names the key that is wrapped (`epoch:3`), `context` the keyring that it belongs to: a service that binds
-/// what it wraps to a context should be given both. Whether it does or not, panseal checks that the key which comes
-/// back is the one of that keyring and id.
+/// what it wraps to a context should be given both.
+///
+/// What it makes must be *authenticated*: an AEAD, a KMS, an HSM's key wrap, never encryption with a public key. Otherwise
+/// whoever writes to the database, and can wrap a key of their own, can replace the whole key table by one of theirs, and
+/// read what is sealed from then on. A host that remembers the vault's
+/// [commitment](crate::vault::OpenOptions::commitment) notices it.
 ///
 /// Any error counts as [`Code::Callback`](crate::error::Code::Callback), with the system code it has.
 pub trait RootCallback: Send + Sync {
