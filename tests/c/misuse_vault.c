@@ -133,6 +133,11 @@ static panseal_status run_change_root(struct call *c)
     return panseal_vault_change_root(c->vault, c->literal, c->root_fn, NULL, c->err);
 }
 
+static panseal_status run_require_actor(struct call *c)
+{
+    return panseal_vault_require_actor(c->vault, (int32_t)c->first, c->err);
+}
+
 static panseal_status run_status(struct call *c)
 {
     return panseal_vault_status(c->vault, c->state, c->vault_epochs, c->page_cap, c->count, c->err);
@@ -173,6 +178,7 @@ static const struct function destroy_damaged = {"panseal_vault_destroy_even_if_d
 static const struct function check_all = {"panseal_vault_check", run_check};
 static const struct function change_index = {"panseal_vault_change_index", run_change_index};
 static const struct function change_root = {"panseal_vault_change_root", run_change_root};
+static const struct function require_actor = {"panseal_vault_require_actor", run_require_actor};
 static const struct function state_of = {"panseal_vault_status", run_status};
 static const struct function audit = {"panseal_vault_audit", run_audit};
 static const struct function set_guard = {"panseal_vault_guard", run_guard};
@@ -180,8 +186,8 @@ static const struct function set_guard = {"panseal_vault_guard", run_guard};
 static const struct function *const verbs[] = {
     &vault_tokenize_many, &list, &count, &find, &name, &metadata, &update, &reactivate, &delete_one, &purge,
     &customer_create, &customer_get, &customer_find, &customer_data, &customer_update, &customer_mark, &customer_delete,
-    &customer_list, &rotate, &rewrap, &destroy, &destroy_damaged, &check_all, &change_index, &change_root, &state_of, &audit,
-    &set_guard};
+    &customer_list, &rotate, &rewrap, &destroy, &destroy_damaged, &check_all, &change_index, &change_root,
+    &require_actor, &state_of, &audit, &set_guard};
 
 /* Those that take a token, or a customer's id, as their text. */
 static const struct function *const of_token[] = {&name, &metadata, &update, &reactivate, &delete_one};
@@ -360,6 +366,10 @@ static void option_rows(void)
     REFUSED(vault_tokenize, PANSEAL_PARAM_METADATA, PANSEAL_E_CHARSET, c->options->metadata = holds_number);
     REFUSED(vault_tokenize, PANSEAL_PARAM_METADATA, PANSEAL_E_TOO_LONG,
             c->options->metadata = bytes(filler, PANSEAL_METADATA_MAX + 1));
+    ROW(vault_open, PANSEAL_E_TAMPERED, c->how->commitment = (const uint8_t *)"the commitment of another vault.");
+    ROW(vault_open, PANSEAL_OK, c->how->second_root = root_of("no.root"));
+    ROW(vault_open, PANSEAL_E_ARGUMENT, c->how->second_root = "");
+    ROW(vault_open, PANSEAL_E_UTF8, c->how->second_root = "file:\xff");
     ROW(vault_open, PANSEAL_OK, c->how->min_generation = 1);
     ROW(vault_open, PANSEAL_E_TAMPERED, c->how->min_generation = INT64_MAX);
     ROW(vault_open, PANSEAL_E_ARGUMENT, c->how->min_generation = -1);
@@ -492,6 +502,8 @@ static void key_rows(void)
     ROW(change_root, PANSEAL_E_ARGUMENT, c->literal = "");
     ROW(change_root, PANSEAL_E_UTF8, c->literal = "file:\xff");
     ROW(change_root, PANSEAL_E_ROOT_KEY, c->literal = root_of("no.root"));
+    ROW(require_actor, PANSEAL_E_ARGUMENT, c->first = 2);
+    ROW(require_actor, PANSEAL_E_ARGUMENT, c->first = UINT32_MAX);
     ROW(state_of, PANSEAL_OK, c->state = NULL);
     ROW(state_of, PANSEAL_OK, c->vault_epochs = NULL; c->page_cap = 0);
     ROW(state_of, PANSEAL_E_NULL, c->vault_epochs = NULL);

@@ -402,7 +402,7 @@ def test_a_root_that_is_an_object_serves_tokenizer_and_vault_and_is_left_no_key(
         assert pan.reveal() == VISA
     assert store.lent
     assert all(key == bytes(32) for key in store.lent)
-    assert {name for name, _ in store.names} == {"epoch:1", "index:1"}
+    assert {name for name, _ in store.names} == {"audit:1", "epoch:1", "index:1", "table:1"}
     assert refusal(lambda: open_at(place, root=KeyStore(1)), kind=panseal.KeyringError) == "root_key"
     assert refusal(lambda: panseal.Vault.open(place.url, root=KeyStore(1))) == "root_key"
 

@@ -302,14 +302,16 @@ def test_an_edited_row_is_noticed(
         "format": b"\x02" + pan[1:],
     } | tokens
     used = {key: value for key, value in values.items() if f":{key}" in EDITS[edit]}
-    before = place.sql("select count(*) from audit")
+    lines = "select action from audit order by id"
+    before = place.sql(lines)
     place.edit(EDITS[edit], **used)
     token = tokens["off" if edit == "revived" else "a"]
     for verb in verbs(vault):
         with pytest.raises(panseal.VaultError) as caught:
             verb(token)
         assert caught.value.code == "tampered"
-    assert place.sql("select count(*) from audit") == before
+    # That somebody asked for the number is on record before the card is opened.
+    assert place.sql(lines)[len(before) :] in ([], [("detokenize",)])
     assert number_of(vault, tokens["b"]) == MASTERCARD
 
 
