@@ -1833,7 +1833,8 @@ typedef struct panseal_audit_line {
     /* Ascending in time. */
     uint8_t id[PANSEAL_LINE_ID_LEN];
     /* "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete", "purge",
-     * "customer", "rotate", "rewrap", "destroy", "change_index", "change_root", "grant", "revoke". */
+     * "customer", "rotate", "rewrap", "destroy", "change_index", "change_root", "settings", "grant",
+     * "revoke". */
     char action[PANSEAL_WORD_ROOM];
     /* Who acted, or "". */
     char actor[PANSEAL_ID_ROOM];
@@ -1847,7 +1848,8 @@ typedef struct panseal_audit_line {
  * 0 lets it go on; anything else ends the call with PANSEAL_E_CALLBACK, without effect.
  *
  * Kinds are "tokenize", "lookup", "find", "list", "detokenize", "update", "deactivate", "reactivate", "delete",
- * "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "credential", "status".
+ * "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "settings", "credential",
+ * "check", "status".
  * The texts end with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must
  * not throw or longjmp. */
 typedef int32_t (*panseal_guard_fn)(void *userdata,

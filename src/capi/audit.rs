@@ -40,7 +40,8 @@ pub struct panseal_audit_line {
     /// Ascending in time.
     pub id: [u8; PANSEAL_LINE_ID_LEN],
     /// "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete", "purge",
-    /// "customer", "rotate", "rewrap", "destroy", "change_index", "change_root", "grant", "revoke".
+    /// "customer", "rotate", "rewrap", "destroy", "change_index", "change_root", "settings", "grant",
+    /// "revoke".
     pub action: [c_char; PANSEAL_WORD_ROOM],
     /// Who acted, or "".
     pub actor: [c_char; PANSEAL_ID_ROOM],
@@ -58,7 +59,8 @@ unsafe impl Record for panseal_audit_line {}
 /// 0 lets it go on; anything else ends the call with PANSEAL_E_CALLBACK, without effect.
 ///
 /// Kinds are "tokenize", "lookup", "find", "list", "detokenize", "update", "deactivate", "reactivate", "delete",
-/// "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "credential", "status".
+/// "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "settings", "credential",
+/// "check", "status".
 /// The texts end with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must
 /// not throw or longjmp.
 pub type panseal_guard_fn = Option<

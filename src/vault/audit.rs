@@ -26,7 +26,8 @@ impl AuditLine {
     }
 
     /// The verb: `tokenize`, `reuse`, `refuse`, `detokenize`, `update`, `deactivate`, `reactivate`, `delete`, `purge`,
-    /// `customer`, `claim`, `grant`, `revoke`, `rotate`, `rewrap`, `destroy`, `change_index`, `change_root`.
+    /// `customer`, `claim`, `grant`, `revoke`, `rotate`, `rewrap`, `destroy`, `change_index`, `change_root`,
+    /// `settings`.
     pub fn action(&self) -> &str {
         &self.0.action
     }

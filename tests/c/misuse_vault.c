@@ -367,7 +367,7 @@ static void option_rows(void)
     REFUSED(vault_tokenize, PANSEAL_PARAM_METADATA, PANSEAL_E_TOO_LONG,
             c->options->metadata = bytes(filler, PANSEAL_METADATA_MAX + 1));
     ROW(vault_open, PANSEAL_E_TAMPERED, c->how->commitment = (const uint8_t *)"the commitment of another vault.");
-    ROW(vault_open, PANSEAL_OK, c->how->second_root = root_of("no.root"));
+    ROW(vault_open, PANSEAL_OK, c->how->second_root = "file:no.root");
     ROW(vault_open, PANSEAL_E_ARGUMENT, c->how->second_root = "");
     ROW(vault_open, PANSEAL_E_UTF8, c->how->second_root = "file:\xff");
     ROW(vault_open, PANSEAL_OK, c->how->min_generation = 1);

@@ -309,7 +309,8 @@ impl AuditLine {
     }
 
     /// What was done: "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete",
-    /// "purge", "customer", "claim", "grant", "revoke", "rotate", "rewrap", "destroy", "change_index", "change_root".
+    /// "purge", "customer", "claim", "grant", "revoke", "rotate", "rewrap", "destroy", "change_index", "change_root",
+    /// "settings".
     #[getter]
     fn action(&self) -> &str {
         self.0.action()

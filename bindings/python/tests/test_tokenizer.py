@@ -53,7 +53,9 @@ def keyring_around(key: bytes, slot: int | None) -> str:
     """A keyring file, as docs/token-schemes.md has it, of one epoch whose key somebody else keeps."""
     ring, created = "07" * 16, "1800000000"
     mark = "-" if slot is None else str(slot)
-    bound = reading.hmac(reading.working_key(key, "header"), reading.header(ring, "1", mark, created))
+    bound = reading.hmac(
+        reading.working_key(key, "header"), reading.header(ring, "epoch", "1", mark, created)
+    )
     wrapped = (b"\2" + bound + b"elsewhere").hex()
     check = reading.check_value(key).hex()
     text = (
