@@ -236,7 +236,7 @@ impl Vault {
     /// Removes an instrument; says whether its card went with it.
     fn remove(&self, rows: &dyn Rows, keyring: &Keyring, opened: &Opened) -> Result<bool> {
         let Opened { row, card, pan, .. } = opened;
-        if rows.lock_cards(&[card.id])?.contains(&false) {
+        if rows.lock_cards(&self.merchant, &[card.id])?.contains(&false) {
             return Err(again());
         }
         let is_surrogate = classify(row.token.as_str().as_bytes()).numeric_token.is_some();

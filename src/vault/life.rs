@@ -44,16 +44,16 @@ impl Vault {
         let mut sealed = 0;
         let mut done = 0;
         for table in Table::ALL {
-            let mut after = Position::default();
+            let mut after = None;
             loop {
-                let page = self.rewrap_page(table, &after)?;
+                let page = self.rewrap_page(table, after.as_ref())?;
                 sealed += page.sealed;
                 done += page.seen;
                 if !progress(done, total.max(done)) {
                     return Err(Code::Callback.into());
                 }
                 match page.last {
-                    Some(last) => after = last,
+                    Some(last) => after = Some(last),
                     None => break,
                 }
             }
@@ -96,15 +96,15 @@ impl Vault {
             Ok(())
         })?;
         let total = self.rows_in_all()?;
-        let (mut after, mut done) = (Id::default(), 0);
+        let (mut after, mut done) = (None, 0);
         loop {
-            let (seen, last) = self.index_page(&after)?;
+            let (seen, last) = self.index_page(after.as_ref())?;
             done += seen;
             if !progress(done, total.max(done)) {
                 return Err(Code::Callback.into());
             }
             match last {
-                Some(last) => after = last,
+                Some(last) => after = Some(last),
                 None => break,
             }
         }
@@ -201,7 +201,7 @@ impl Vault {
 
     /// Seals the rows of a page that need it; one that somebody changes meanwhile is sealed under the active epoch by
     /// that.
-    fn rewrap_page(&self, table: Table, after: &Position) -> Result<Page> {
+    fn rewrap_page(&self, table: Table, after: Option<&Position>) -> Result<Page> {
         self.work(|keyring, _| {
             let mut page = Page::default();
             let mut found = Sealed::default();
@@ -227,11 +227,12 @@ impl Vault {
     }
 
     /// Gives the cards of a page a fingerprint under the newest index key; gives how many there were and the last one.
-    fn index_page(&self, after: &Id) -> Result<(u64, Option<Id>)> {
+    fn index_page(&self, after: Option<&(String, Id)>) -> Result<(u64, Option<(String, Id)>)> {
         self.work(|keyring, _| {
             let newest = keyring.index_generations().next().ok_or(Code::Internal)?;
             let mut cards = Vec::new();
             self.shared.store.read(&mut |rows| {
+                let after = after.map(|(merchant, id)| (merchant.as_str(), id));
                 cards = rows.all_cards(after, BATCH)?;
                 Ok(())
             })?;
@@ -242,20 +243,13 @@ impl Vault {
             };
             let prints = cards.iter().map(print).collect::<Result<Vec<Print>>>()?;
             if !cards.is_empty() {
-                let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
-                    // One that is gone by now must not get a fingerprint that leads nowhere.
-                    let there = rows.lock_cards(&ids)?;
-                    for ((there, (merchant, card)), print) in there.iter().zip(&cards).zip(&prints) {
-                        if *there {
-                            rows.add_print(merchant, print, &card.id)?;
-                        }
-                    }
-                    Ok(())
+                    add_prints(rows, &cards, &prints)
                 })?;
             }
-            let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
+            let last = cards.last().filter(|_| cards.len() == BATCH);
+            let last = last.map(|(merchant, card)| (merchant.clone(), card.id));
             Ok((cards.len() as u64, last))
         })
     }
@@ -283,6 +277,22 @@ impl Vault {
     }
 }
 
+/// Adds a fingerprint for each of the cards, which stand merchant by merchant. One that is gone by now must not get a
+/// fingerprint that leads nowhere.
+fn add_prints(rows: &dyn Rows, cards: &[(String, CardRow)], prints: &[Print]) -> Result<()> {
+    let mut prints = prints.iter();
+    for cards in cards.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((merchant, _)) = cards.first() else { continue };
+        let ids: Vec<Id> = cards.iter().map(|(_, card)| card.id).collect();
+        for ((id, there), print) in ids.iter().zip(rows.lock_cards(merchant, &ids)?).zip(prints.by_ref()) {
+            if there {
+                rows.add_print(merchant, print, id)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The tables with sealed fields.
 #[derive(Clone, Copy)]
 enum Table {
@@ -296,11 +306,11 @@ impl Table {
     const ALL: [Table; 4] = [Table::Cards, Table::Instruments, Table::Customers, Table::Credentials];
 }
 
-/// Behind which row a page begins.
-#[derive(Clone, Default)]
+/// Behind which row of which merchant a page begins.
 struct Position {
+    merchant: String,
     card: Id,
-    key: (String, String),
+    key: String,
 }
 
 /// What became of a page.
@@ -322,21 +332,24 @@ struct Sealed {
 
 /// A row sealed anew, and what was sealed before.
 enum Resealed {
-    Card(CardRow, Vec<u8>),
+    Card(String, CardRow, Vec<u8>),
     Instrument(String, InstrumentRow, Vec<u8>),
     Customer(String, CustomerRow, Vec<u8>),
     Credential(CredentialRow, Vec<u8>),
 }
 
 impl Sealed {
-    fn read(rows: &dyn Rows, table: Table, after: &Position) -> Result<Sealed> {
+    fn read(rows: &dyn Rows, table: Table, after: Option<&Position>) -> Result<Sealed> {
         let mut page = Sealed::default();
-        let key = (after.key.0.as_str(), after.key.1.as_str());
+        let card = after.map(|after| (after.merchant.as_str(), &after.card));
+        let key = after.map(|after| (after.merchant.as_str(), after.key.as_str()));
         match table {
-            Table::Cards => page.cards = rows.all_cards(&after.card, BATCH)?,
+            Table::Cards => page.cards = rows.all_cards(card, BATCH)?,
             Table::Instruments => page.instruments = rows.all_instruments(key, BATCH)?,
             Table::Customers => page.customers = rows.all_customers(key, BATCH)?,
-            Table::Credentials => page.credentials = rows.all_credentials(key.1, BATCH)?,
+            Table::Credentials => {
+                page.credentials = rows.all_credentials(key.map_or("", |(_, id)| id), BATCH)?
+            }
         }
         Ok(page)
     }
@@ -346,13 +359,16 @@ impl Sealed {
     }
 
     fn last(&self) -> Option<Position> {
-        let key = |merchant: &String, id: &str| (merchant.clone(), id.into());
-        let card = self.cards.last().map(|(_, row)| Position { card: row.id, ..Position::default() });
+        let key = |merchant: &String, id: &str| Position {
+            merchant: merchant.clone(),
+            card: [0; 16],
+            key: id.into(),
+        };
+        let card = self.cards.last().map(|(merchant, row)| Position { card: row.id, ..key(merchant, "") });
         let instrument = self.instruments.last().map(|(merchant, row)| key(merchant, row.token.as_str()));
         let customer = self.customers.last().map(|(merchant, row)| key(merchant, &row.id));
         let credential = self.credentials.last().map(|row| key(&row.merchant, &row.id));
-        let other = instrument.or(customer).or(credential);
-        card.or_else(|| Some(Position { key: other?, ..Position::default() }))
+        card.or(instrument).or(customer).or(credential)
     }
 
     /// Those that are not under the active epoch, sealed under it.
@@ -366,7 +382,7 @@ impl Sealed {
                 let pan = sealer.open_card(&row)?;
                 let was = std::mem::take(&mut row.sealed);
                 sealer.seal_card(epoch, &mut row, &pan, &mut random)?;
-                resealed.push(Resealed::Card(row, was));
+                resealed.push(Resealed::Card(merchant, row, was));
             }
         }
         for (merchant, mut row) in self.instruments {
@@ -405,7 +421,7 @@ impl Resealed {
     /// Puts the row in the place of what was there; says whether it was still that.
     fn put(&self, rows: &dyn Rows) -> Result<bool> {
         match self {
-            Resealed::Card(row, was) => rows.reseal_card(row, was),
+            Resealed::Card(merchant, row, was) => rows.reseal_card(merchant, row, was),
             Resealed::Instrument(merchant, row, was) => rows.update_instrument(merchant, row, was),
             Resealed::Customer(merchant, row, was) => rows.update_customer(merchant, row, was),
             Resealed::Credential(row, was) => rows.update_credential(row, was),

@@ -136,7 +136,7 @@ impl Step {
             4 => rows.add_print(merchant, &self.print(), &id(other)).map(|()| true)?,
             // Which ones go first is nowhere said: all that are meant go.
             5 => rows.delete_prints(third.into(), 100)? > 0,
-            6 => rows.reseal_card(&self.card(), &was)?,
+            6 => rows.reseal_card(merchant, &self.card(), &was)?,
             7 => rows.delete_card(merchant, &id(one), &[[other; 32]]).map(|()| true)?,
             8 | 9 => rows.update_instrument(merchant, &self.instrument(), &was)?,
             10 => rows.delete_instrument(merchant, &token(other), third == 0).map(|()| true)?,
@@ -213,6 +213,7 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
             write!(said, "{:?}", lines.iter().map(shown).collect::<Vec<_>>()).unwrap();
         }
     }
+    write!(said, "{:?}", rows.lock_cards(merchant, &[id(0), id(1), id(2), id(3)])?).unwrap();
     let found = rows.customers(merchant, "c-0", 2)?;
     write!(said, "{:?}", found.iter().map(customer).collect::<Vec<_>>()).unwrap();
     let found = rows.credentials(merchant, "", 2)?;
@@ -227,12 +228,13 @@ fn all_of(store: &dyn Store) -> String {
         for merchant in MERCHANTS {
             of_merchant(rows, merchant, &mut said)?;
         }
-        write!(said, "{:?} {:?}", rows.fence()?.version, rows.lock_cards(&[id(0), id(1), id(2), id(3)])?)
-            .unwrap();
-        let cards = rows.all_cards(&id(0), 3)?;
-        write!(said, "{:?}", cards.iter().map(|(of, row)| of.clone() + &card(row)).collect::<Vec<_>>())
-            .unwrap();
-        for after in [("", ""), ("", "a"), ("m", "b-1"), ("n", "")] {
+        write!(said, "{:?}", rows.fence()?.version).unwrap();
+        for after in [None, Some(("", &id(0))), Some(("m", &id(1))), Some(("n", &id(2)))] {
+            let cards = rows.all_cards(after, 3)?;
+            write!(said, "{:?}", cards.iter().map(|(of, row)| of.clone() + &card(row)).collect::<Vec<_>>())
+                .unwrap();
+        }
+        for after in [None, Some(("", "")), Some(("", "a")), Some(("m", "b-1")), Some(("n", ""))] {
             let found = rows.all_instruments(after, 5)?;
             write!(
                 said,

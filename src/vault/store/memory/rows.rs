@@ -1,7 +1,7 @@
 //! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
 
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
     InstrumentRow, Listing, Print, Rows, Tally, UsedKey, again,
 };
 use super::table::{Table, Undo};
@@ -10,19 +10,18 @@ use crate::keys::{KeyInfo, WrappedKey};
 use crate::scheme::{TOKEN_MAX, Token};
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
-use std::ops::Bound::{Included, Unbounded};
 
-/// A merchant, by its place among those that were ever named: a short key, which stays.
-type Merchant = u32;
+/// A merchant, by its place among those that have rows, which stays.
+type Merchant = i64;
 
 /// All rows.
 #[derive(Default)]
 pub struct Tables {
-    /// Never undone: a merchant without rows is none.
-    merchants: BTreeMap<String, Merchant>,
+    merchants: Table<String, Merchant>,
+    merchant_names: Table<Merchant, String>,
     fence: Table<(), Fence>,
     keys: Table<(&'static str, u32), WrappedKey>,
-    cards: Table<Id, (Merchant, CardRow)>,
+    cards: Table<(Merchant, Id), CardRow>,
     prints: Table<(Merchant, Fingerprint), (Id, u32)>,
     instruments: Table<(Merchant, TokenKey), InstrumentRow>,
     of_card: Table<(Merchant, Id, TokenKey), ()>,
@@ -38,6 +37,8 @@ pub struct Tables {
 
 impl Tables {
     fn each(&mut self, what: impl Fn(&mut dyn Undo)) {
+        what(&mut self.merchants);
+        what(&mut self.merchant_names);
         what(&mut self.fence);
         what(&mut self.keys);
         what(&mut self.cards);
@@ -64,30 +65,32 @@ impl Tables {
     }
 
     fn merchant(&self, name: &str) -> Option<Merchant> {
-        self.merchants.get(name).copied()
+        self.merchants.get(&name.to_owned()).copied()
     }
 
+    /// A merchant's place, which it gets with its first row.
     fn merchant_or_new(&mut self, name: &str) -> Merchant {
-        let next = self.merchants.len() as Merchant;
-        self.merchant(name).unwrap_or_else(|| *self.merchants.entry(name.to_owned()).or_insert(next))
+        self.merchant(name).unwrap_or_else(|| {
+            let next = self.merchants.len() as Merchant + 1;
+            self.merchants.put(name.to_owned(), next);
+            self.merchant_names.put(next, name.to_owned());
+            next
+        })
     }
 
-    /// The merchants from a name on, in the order of their names.
-    fn merchants_from(&self, name: &str) -> impl Iterator<Item = (&String, Merchant)> {
-        self.merchants.range::<str, _>((Included(name), Unbounded)).map(|(name, merchant)| (name, *merchant))
+    /// The merchant's place, or that before all merchants.
+    fn merchant_or_none(&self, name: &str) -> Merchant {
+        self.merchant(name).unwrap_or(0)
     }
 
-    /// The merchants' names, each at its merchant's place.
-    fn names_of_merchants(&self) -> Vec<&String> {
-        let mut names: Vec<_> = self.merchants.iter().collect();
-        names.sort_unstable_by_key(|(_, merchant)| **merchant);
-        names.into_iter().map(|(name, _)| name).collect()
+    fn name_of(&self, merchant: Merchant) -> Result<String> {
+        self.merchant_names.get(&merchant).cloned().ok_or_else(|| Code::Tampered.into())
     }
 
     /// `Tampered` where its card is gone.
-    fn with_card(&self, instrument: &InstrumentRow) -> Result<(InstrumentRow, CardRow)> {
-        let (_, card) = self.cards.get(&instrument.card).ok_or_else(|| Error::from(Code::Tampered))?;
-        Ok((instrument.clone(), card.clone()))
+    fn with_card(&self, merchant: Merchant, row: &InstrumentRow) -> Result<(InstrumentRow, CardRow)> {
+        let card = self.cards.get(&(merchant, row.card)).ok_or_else(|| Error::from(Code::Tampered))?;
+        Ok((row.clone(), card.clone()))
     }
 
     /// The tokens of a listing in their order, without regard to its limit and offset.
@@ -220,15 +223,16 @@ impl Rows for MemoryRows<'_> {
         let merchant = tables.merchant(merchant);
         let find = |print: &Fingerprint| {
             let (card, _) = tables.prints.get(&(merchant?, *print))?;
-            tables.cards.get(card).map(|(_, card)| card.clone())
+            tables.cards.get(&(merchant?, *card)).cloned()
         };
         Ok(prints.iter().map(find).collect())
     }
 
     /// A writer is alone.
-    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
+    fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>> {
         let tables = self.tables();
-        Ok(ids.iter().map(|id| tables.cards.has(id)).collect())
+        let merchant = tables.merchant_or_none(merchant);
+        Ok(ids.iter().map(|id| tables.cards.has(&(merchant, *id))).collect())
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
@@ -236,7 +240,7 @@ impl Rows for MemoryRows<'_> {
         let merchant = tables.merchant_or_new(merchant);
         let mut new = true;
         for card in &fresh.cards {
-            new &= tables.cards.add(card.id, (merchant, (*card).clone()));
+            new &= tables.cards.add((merchant, card.id), (*card).clone());
         }
         for (print, card) in &fresh.prints {
             new &= tables.prints.add((merchant, print.print), (*card, print.generation));
@@ -268,20 +272,21 @@ impl Rows for MemoryRows<'_> {
         Ok(gone.len())
     }
 
-    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+    fn reseal_card(&self, merchant: &str, card: &CardRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let Some((merchant, old)) = tables.cards.get(&card.id).filter(|(_, old)| old.sealed == was) else {
+        let place = (tables.merchant_or_none(merchant), card.id);
+        let Some(old) = tables.cards.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
-        let new = (*merchant, CardRow { sealed: card.sealed.clone(), ..old.clone() });
-        tables.cards.put(card.id, new);
+        let new = CardRow { sealed: card.sealed.clone(), ..old.clone() };
+        tables.cards.put(place, new);
         Ok(true)
     }
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let mut tables = self.change()?;
-        tables.cards.remove(id);
-        let merchant = tables.merchant_or_new(merchant);
+        let merchant = tables.merchant_or_none(merchant);
+        tables.cards.remove(&(merchant, *id));
         prints.iter().for_each(|print| tables.prints.remove(&(merchant, *print)));
         Ok(())
     }
@@ -289,7 +294,8 @@ impl Rows for MemoryRows<'_> {
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(None) };
-        tables.instruments.get(&(merchant, key_of(token))).map(|row| tables.with_card(row)).transpose()
+        let row = tables.instruments.get(&(merchant, key_of(token)));
+        row.map(|row| tables.with_card(merchant, row)).transpose()
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
@@ -304,7 +310,7 @@ impl Rows for MemoryRows<'_> {
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), key_of(&row.token));
+        let place = (tables.merchant_or_none(merchant), key_of(&row.token));
         let Some(old) = tables.instruments.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
@@ -336,7 +342,7 @@ impl Rows for MemoryRows<'_> {
         let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
         let tokens = tables.listed(merchant, query).skip(query.offset).take(query.limit);
         let rows = tokens.filter_map(|token| tables.instruments.get(&(merchant, *token)));
-        rows.map(|row| tables.with_card(row)).collect()
+        rows.map(|row| tables.with_card(merchant, row)).collect()
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
@@ -380,7 +386,9 @@ impl Rows for MemoryRows<'_> {
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
-        Ok(self.change()?.credentials.add(row.id.clone(), row.clone()))
+        let mut tables = self.change()?;
+        tables.merchant_or_new(&row.merchant);
+        Ok(tables.credentials.add(row.id.clone(), row.clone()))
     }
 
     fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool> {
@@ -441,7 +449,7 @@ impl Rows for MemoryRows<'_> {
 
     fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), row.id.clone());
+        let place = (tables.merchant_or_none(merchant), row.id.clone());
         let Some(old) = tables.customers.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
@@ -452,7 +460,7 @@ impl Rows for MemoryRows<'_> {
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), id.to_owned());
+        let place = (tables.merchant_or_none(merchant), id.to_owned());
         if let Some(row) = tables.customers.get(&place) {
             let reference = (place.0, row.reference.clone());
             tables.references.remove(&reference);
@@ -482,34 +490,31 @@ impl Rows for MemoryRows<'_> {
         Ok(about.take(query.limit).map(|(_, line)| line.clone()).collect())
     }
 
-    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
         let tables = self.tables();
-        let names: Vec<&String> = tables.names_of_merchants();
-        let rows = tables.cards.behind(*after).take(limit);
-        Ok(rows.map(|(_, (merchant, row))| (names[*merchant as usize].clone(), row.clone())).collect())
+        let after = after.map_or((0, [0; ID_LEN]), |(name, id)| (tables.merchant_or_none(name), *id));
+        let rows = tables.cards.behind(after).take(limit);
+        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 
-    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
-        let tables = &*self.tables();
-        let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
-            let of_all = Listing { after: (name == after.0).then_some(after.1), ..Listing::default() };
-            let tokens = tables.listed(merchant, &of_all);
-            let rows = tokens.filter_map(move |token| tables.instruments.get(&(merchant, *token)));
-            rows.map(move |row| (name.clone(), row.clone()))
-        });
-        Ok(rows.take(limit).collect())
+    fn all_instruments(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, InstrumentRow)>> {
+        let tables = self.tables();
+        let (merchant, token) = after.unwrap_or_default();
+        let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
+        let rows = tables.instruments.behind((merchant, padded(token))).take(limit);
+        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 
-    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
         let tables = self.tables();
-        let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
-            let first = if name == after.0 { after.1 } else { "" };
-            let behind = tables.customers.behind((merchant, first.to_owned()));
-            behind
-                .take_while(move |(key, _)| key.0 == merchant)
-                .map(move |(_, row)| (name.clone(), row.clone()))
-        });
-        Ok(rows.take(limit).collect())
+        let (merchant, id) = after.unwrap_or_default();
+        let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
+        let rows = tables.customers.behind((merchant, id.to_owned())).take(limit);
+        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 
     fn tally(&self) -> Result<Vec<Tally>> {
@@ -521,7 +526,7 @@ impl Rows for MemoryRows<'_> {
             *one(tallies.entry(epoch).or_insert(Tally { epoch, ..Tally::default() })) += 1;
             Ok::<(), Error>(())
         };
-        for (_, (_, row)) in tables.cards.iter() {
+        for (_, row) in tables.cards.iter() {
             tally(&row.sealed, |tally| &mut tally.cards)?;
         }
         for (_, row) in tables.instruments.iter() {

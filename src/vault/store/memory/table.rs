@@ -58,6 +58,10 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.rows.range((Bound::Excluded(key), Bound::Unbounded))
     }
 
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter()
     }

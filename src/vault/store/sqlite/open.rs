@@ -1,6 +1,7 @@
 //! Opening the file: whose it is, how it is made, how SQLite is set up for it.
 
 use super::super::open_files::Mark;
+use super::super::tenants::Tenants;
 use super::super::{Rows, Work};
 use super::rows::SqliteRows;
 use super::schema;
@@ -24,6 +25,8 @@ const LATELY: Duration = Duration::from_millis(1);
 pub struct Opened {
     /// The connection.
     pub connection: Connection,
+    /// The merchants' numbers, as this connection knows them.
+    pub tenants: Tenants,
     mark: Mark,
     /// When the file was last seen at its place.
     seen: Instant,
@@ -73,7 +76,7 @@ impl Opened {
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(busy_timeout).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Opened { connection, mark, seen: Instant::now() })
+        Ok(Opened { connection, tenants: Tenants::default(), mark, seen: Instant::now() })
     }
 
     /// `NotAVault` where the file was deleted, or another one stands in its place: what is written there would be lost.
@@ -148,7 +151,7 @@ fn make(connection: &Connection, create: Work<'_>) -> Result<()> {
         if is_empty(connection)? {
             connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
             schema::make(connection)?;
-            create(&SqliteRows(connection) as &dyn Rows)?;
+            create(&SqliteRows(connection, &Tenants::default()) as &dyn Rows)?;
         }
         Ok(())
     })

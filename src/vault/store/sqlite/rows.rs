@@ -1,5 +1,6 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
+use super::super::tenants::Tenants;
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
     InstrumentRow, Listing, Print, Rows, Tally,
@@ -23,24 +24,49 @@ macro_rules! card_columns {
 }
 macro_rules! credential_columns {
     () => {
-        "id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed"
+        "k.id, m.name, k.dialect, k.subject, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.sealed"
     };
 }
 const INSTRUMENT_COLUMNS: usize = 8;
+const CARD_COLUMNS: usize = 5;
 
 /// Which rows a listing has. A customer is looked for by its index, which a condition that may be absent would not be.
 fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
     let customer = if query.customer.is_some() { "i.customer = ?2" } else { "?2 is null" };
     format!(
-        "select {what} from instrument i left join card c on c.id = i.card
+        "select {what} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
          where i.merchant = ?1 and {customer} and (?3 is null or i.active = ?3) {order}"
     )
 }
 
 /// The rows behind a connection.
-pub struct SqliteRows<'c>(pub &'c Connection);
+pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants);
 
 impl SqliteRows<'_> {
+    /// A merchant's number; 0, which none has, where it has no row yet.
+    pub fn tenant(&self, merchant: &str) -> Result<i64> {
+        if let Some(number) = self.1.get(merchant) {
+            return Ok(number);
+        }
+        let found = self.find("select id from merchant where name = ?1", [merchant], |row| row.get(0))?;
+        if let Some(number) = found {
+            self.1.note(merchant, number);
+        }
+        Ok(found.unwrap_or(0))
+    }
+
+    /// A merchant's number, which it gets where it has none.
+    pub fn tenant_or_new(&self, merchant: &str) -> Result<i64> {
+        let known = self.tenant(merchant)?;
+        if known != 0 {
+            return Ok(known);
+        }
+        self.change("insert into merchant (name) values (?1)", [merchant])?;
+        let number = self.0.last_insert_rowid();
+        self.1.note(merchant, number);
+        Ok(number)
+    }
+
     /// How many rows a statement changed.
     fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)
@@ -80,7 +106,7 @@ impl SqliteRows<'_> {
         values.iter().try_for_each(|value| execute(&mut statement, value).map(drop)).map_err(failed)
     }
 
-    fn insert_cards(&self, merchant: &str, cards: &[&CardRow]) -> Result<()> {
+    fn insert_cards(&self, merchant: i64, cards: &[&CardRow]) -> Result<()> {
         let sql = "insert into card (id, merchant, network, iin, last4, pan) values (?1, ?2, ?3, ?4, ?5, ?6)";
         self.each(sql, cards, |insert, card| {
             let CardRow { id, network, iin, last4, sealed } = card;
@@ -88,14 +114,14 @@ impl SqliteRows<'_> {
         })
     }
 
-    fn insert_prints(&self, merchant: &str, prints: &[(Print, Id)]) -> Result<()> {
+    fn insert_prints(&self, merchant: i64, prints: &[(Print, Id)]) -> Result<()> {
         let sql = "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)";
         self.each(sql, prints, |insert, (print, card)| {
             insert.execute(params![merchant, print.print, card, print.generation])
         })
     }
 
-    fn insert_instruments(&self, merchant: &str, rows: &[&InstrumentRow]) -> Result<()> {
+    fn insert_instruments(&self, merchant: i64, rows: &[&InstrumentRow]) -> Result<()> {
         let sql = "insert into instrument
                    (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
                    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -175,10 +201,11 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             card_columns!(),
-            " from card_fp f join card c on c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
+            " from card_fp f join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
         );
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
         let mut find = |print| query.query_row(params![merchant, print], |row| card_row(row, 0)).optional();
@@ -186,12 +213,16 @@ impl Rows for SqliteRows<'_> {
     }
 
     /// SQLite has one writer at a time.
-    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
-        let there = |id| self.find("select 1 from card where id = ?1", params![id], |_| Ok(()));
+    fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "select 1 from card where merchant = ?1 and id = ?2";
+        let there = |id| self.find(sql, params![merchant, id], |_| Ok(()));
         ids.iter().map(|id| Ok(there(id)?.is_some())).collect()
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
+        self.insert_audits(merchant, &fresh.audits)?;
+        let merchant = self.tenant_or_new(merchant)?;
         self.insert_cards(merchant, &fresh.cards)?;
         // What is random goes into its index from one end to the other: neighbours find their page at hand.
         let mut prints = fresh.prints.clone();
@@ -200,7 +231,6 @@ impl Rows for SqliteRows<'_> {
         let mut instruments = fresh.instruments.clone();
         instruments.sort_by_cached_key(|row| row.token.as_str().as_bytes().first_chunk::<8>().copied());
         self.insert_instruments(merchant, &instruments)?;
-        self.insert_audits(merchant, &fresh.audits)?;
         let sql = "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)";
         self.each(sql, &fresh.keys, |insert, used| {
             insert.execute(params![merchant, used.key, used.token.as_str(), used.at])
@@ -208,6 +238,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+        let merchant = self.tenant_or_new(merchant)?;
         self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)
              on conflict (merchant, fingerprint) do nothing",
@@ -224,16 +255,18 @@ impl Rows for SqliteRows<'_> {
         )
     }
 
-    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+    fn reseal_card(&self, merchant: &str, card: &CardRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let changed = self.change(
-            "update card set pan = ?2 where id = ?1 and pan = ?3",
-            params![card.id, card.sealed, was],
+            "update card set pan = ?3 where merchant = ?1 and id = ?2 and pan = ?4",
+            params![merchant, card.id, card.sealed, was],
         )?;
         Ok(changed == 1)
     }
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
-        self.change("delete from card where id = ?1", params![id])?;
+        let merchant = self.tenant(merchant)?;
+        self.change("delete from card where merchant = ?1 and id = ?2", params![merchant, id])?;
         for print in prints {
             self.change(
                 "delete from card_fp where merchant = ?1 and fingerprint = ?2",
@@ -244,17 +277,19 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             instrument_columns!(),
             ", ",
             card_columns!(),
-            " from instrument i left join card c on c.id = i.card where i.merchant = ?1 and i.token = ?2"
+            " from instrument i left join card c on c.merchant = i.merchant and c.id = i.card where i.merchant = ?1 and i.token = ?2"
         );
         self.find(sql, params![merchant, token.as_str()], pair_row)
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             instrument_columns!(),
@@ -264,6 +299,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let changed = self.change(
             "update instrument set customer = ?3, expiry = ?4, active = ?5, keep_until = ?6, sealed = ?7
              where merchant = ?1 and token = ?2 and sealed = ?8",
@@ -282,6 +318,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
+        let merchant = self.tenant_or_new(merchant)?;
         let values = params![merchant, token.as_str()];
         self.change("delete from instrument where merchant = ?1 and token = ?2", values)?;
         if bury {
@@ -291,6 +328,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select 1 from instrument where merchant = ?1 and token = ?2
                    union all select 1 from tombstone where merchant = ?1 and token = ?2";
         let is_taken = |token: &Token| self.find(sql, params![merchant, token.as_str()], |_| Ok(()));
@@ -298,6 +336,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
+        let merchant = self.tenant(merchant)?;
         let values = params![
             merchant,
             query.customer,
@@ -312,12 +351,14 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
+        let merchant = self.tenant(merchant)?;
         let values = params![merchant, query.customer, query.active];
         self.find(&listed("count(*)", query, ""), values, |row| row.get::<_, i64>(0))
             .map(|found| unsigned(found.unwrap_or(0)))
     }
 
     fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select token from idempotency where merchant = ?1 and key = ?2";
         let replayed = |key: &&str| {
             let token = self.find(sql, params![merchant, key], |row| row.get::<_, String>(0))?;
@@ -335,6 +376,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
+        let merchant = self.tenant_or_new(merchant)?;
         let inserted = self.change(
             "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)
              on conflict (merchant, key) do update set at = excluded.at where token = excluded.token",
@@ -344,20 +386,23 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
-        let sql = concat!("select ", credential_columns!(), " from credential where id = ?1");
+        let sql = concat!(
+            "select ",
+            credential_columns!(),
+            " from credential k left join merchant m on m.id = k.merchant where k.id = ?1"
+        );
         self.find(sql, params![id], credential_row)
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
+        let merchant = self.tenant_or_new(&row.merchant)?;
         let inserted = self.change(
-            concat!(
-                "insert into credential (",
-                credential_columns!(),
-                ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing"
-            ),
+            "insert into credential
+             (id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing",
             params![
                 row.id,
-                row.merchant,
+                merchant,
                 row.dialect,
                 row.subject,
                 row.scopes,
@@ -379,27 +424,34 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             credential_columns!(),
-            " from credential where merchant = ?1 and id > ?2 order by id limit ?3"
+            " from credential k left join merchant m on m.id = k.merchant
+             where k.merchant = ?1 and k.id > ?2 order by k.id limit ?3"
         );
         self.all(sql, params![merchant, after, count(limit)], credential_row)
     }
 
     fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
-        let sql =
-            concat!("select ", credential_columns!(), " from credential where id > ?1 order by id limit ?2");
+        let sql = concat!(
+            "select ",
+            credential_columns!(),
+            " from credential k left join merchant m on m.id = k.merchant where k.id > ?1 order by k.id limit ?2"
+        );
         self.all(sql, params![after, count(limit)], credential_row)
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
                    where merchant = ?1 and id = ?2";
         self.find(sql, params![merchant, id], |row| customer_row(row, 0))
     }
 
     fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
                    where merchant = ?1 and reference = ?2";
         self.find(sql, params![merchant, reference], |row| customer_row(row, 0))
@@ -411,6 +463,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
+        let merchant = self.tenant_or_new(merchant)?;
         let inserted = self.change(
             "insert into customer (merchant, id, reference, created_at, updated_at, deleted_at, sealed)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict do nothing",
@@ -428,6 +481,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let changed = self.change(
             "update customer set updated_at = ?3, deleted_at = ?4, sealed = ?5
              where merchant = ?1 and id = ?2 and sealed = ?6",
@@ -437,11 +491,13 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
         self.change("delete from customer where merchant = ?1 and id = ?2", params![merchant, id])?;
         Ok(())
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         self.all(
             "select id, reference, created_at, updated_at, deleted_at, sealed from customer
              where merchant = ?1 and id > ?2 order by id limit ?3",
@@ -473,31 +529,45 @@ impl Rows for SqliteRows<'_> {
         )
     }
 
-    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
         let sql = concat!(
-            "select c.merchant, ",
+            "select ",
             card_columns!(),
-            " from card c where c.id > ?1 order by c.id limit ?2"
+            ", m.name from card c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3"
         );
-        self.all(sql, params![after, count(limit)], |row| Ok((row.get(0)?, card_row(row, 1)?)))
+        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let id = after.map_or(&[][..], |(_, id)| id);
+        self.all(sql, params![merchant, id, count(limit)], |row| {
+            Ok((row.get(CARD_COLUMNS)?, card_row(row, 0)?))
+        })
     }
 
-    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
+    fn all_instruments(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, InstrumentRow)>> {
         let sql = concat!(
             "select ",
             instrument_columns!(),
-            ", i.merchant from instrument i
+            ", m.name from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > (?1, ?2) order by i.merchant, i.token limit ?3"
         );
+        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let token = after.map_or("", |(_, token)| token);
         let read = |row: &Row<'_>| Ok((row.get(INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(sql, params![after.0, after.1, count(limit)], read)
+        self.all(sql, params![merchant, token, count(limit)], read)
     }
 
-    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let id = after.map_or("", |(_, id)| id);
         self.all(
-            "select merchant, id, reference, created_at, updated_at, deleted_at, sealed from customer
-             where (merchant, id) > (?1, ?2) order by merchant, id limit ?3",
-            params![after.0, after.1, count(limit)],
+            "select m.name, c.id, c.reference, c.created_at, c.updated_at, c.deleted_at, c.sealed
+             from customer c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3",
+            params![merchant, id, count(limit)],
             |row| Ok((row.get(0)?, customer_row(row, 1)?)),
         )
     }

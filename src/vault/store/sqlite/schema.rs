@@ -9,45 +9,62 @@ use crate::error::{Code, Result};
 use rusqlite::Connection;
 
 /// The version that this library writes.
-pub const VERSION: i32 = 3;
+pub const VERSION: i32 = 4;
 
-const TABLES: &str = "
+/// The keys and the fence before them.
+const KEY_TABLES: &str = "
     create table fence (id integer primary key check (id = 1), vault blob not null, version integer not null) strict;
     create table epoch (
         kind text not null, id integer not null, state text not null, check_value blob not null,
         created_at integer not null, retired_at integer not null, wrapped blob not null,
         primary key (kind, id)) strict, without rowid;
-    create table card (
-        id blob primary key, merchant text not null, network text not null, iin text not null, last4 text not null,
-        pan blob not null) strict, without rowid;
-    create table card_fp (
-        merchant text not null, fingerprint blob not null, card blob not null, generation integer not null default 1,
-        primary key (merchant, fingerprint)) strict, without rowid;
-    create table instrument (
-        merchant text not null, token text not null, card blob not null, customer text not null,
-        expiry integer not null, active integer not null, created_at integer not null, keep_until integer not null,
-        sealed blob not null) strict;
-    create unique index instrument_token on instrument (merchant, token);
-    create index instrument_card on instrument (merchant, card);
-    create index instrument_customer on instrument (merchant, customer);
-    create table customer (
-        merchant text not null, id text not null, reference text, created_at integer not null,
-        updated_at integer not null, deleted_at integer not null, sealed blob not null,
-        primary key (merchant, id)) strict, without rowid;
-    create unique index customer_reference on customer (merchant, reference);
-    create table idempotency (
-        merchant text not null, key text not null, token text not null, at integer not null,
-        primary key (merchant, key)) strict, without rowid;
-    create table tombstone (
-        merchant text not null, token text not null, primary key (merchant, token)) strict, without rowid;
+";
+
+/// The audit trail.
+const AUDIT_TABLES: &str = "
     create table audit (
         merchant text not null, id blob not null, at integer not null, actor text not null, action text not null,
         token text not null, reason text not null, primary key (merchant, id)) strict, without rowid;
+";
+
+/// Everything else. A merchant's name is written once; in all other rows its number stands for it.
+const ROW_TABLES: &str = "
+    create table merchant (id integer primary key, name text not null unique) strict;
+    create table card (
+        merchant integer not null, id blob not null, network text not null, iin text not null, last4 text not null,
+        pan blob not null, primary key (merchant, id)) strict, without rowid;
+    create table card_fp (
+        merchant integer not null, fingerprint blob not null, card blob not null, generation integer not null,
+        primary key (merchant, fingerprint)) strict, without rowid;
+    create table instrument (
+        merchant integer not null, token text not null, card blob not null, customer text not null,
+        expiry integer not null, active integer not null, created_at integer not null, keep_until integer not null,
+        sealed blob not null) strict;
+    create table customer (
+        merchant integer not null, id text not null, reference text, created_at integer not null,
+        updated_at integer not null, deleted_at integer not null, sealed blob not null,
+        primary key (merchant, id)) strict, without rowid;
+    create table idempotency (
+        merchant integer not null, key text not null, token text not null, at integer not null,
+        primary key (merchant, key)) strict, without rowid;
+    create table tombstone (
+        merchant integer not null, token text not null, primary key (merchant, token)) strict, without rowid;
     create table credential (
-        id text primary key, merchant text not null, dialect text not null, subject text not null,
+        id text primary key, merchant integer not null, dialect text not null, subject text not null,
         scopes text not null, created_at integer not null, expires_at integer not null, revoked_at integer not null,
         sealed blob not null) strict, without rowid;
 ";
+
+/// Apart from their tables: where those are filled first, an index is made in one go.
+const ROW_INDEXES: &str = "
+    create unique index instrument_token on instrument (merchant, token);
+    create index instrument_card on instrument (merchant, card);
+    create index instrument_customer on instrument (merchant, customer);
+    create unique index customer_reference on customer (merchant, reference);
+";
+
+/// All that [`make`] makes, in this order.
+const TABLES: [&str; 4] = [KEY_TABLES, AUDIT_TABLES, ROW_TABLES, ROW_INDEXES];
 
 /// From version 1: instruments, their audit trail and fingerprints as they were, in the tables of today.
 const FROM_1: &str = "
@@ -93,13 +110,59 @@ const FROM_2: &str = "
     update fence set version = version + 1;
 ";
 
+/// From version 3: merchants as numbers, and as the first part of each key.
+const ASIDE_3: &str = "
+    drop index instrument_token;
+    drop index instrument_card;
+    drop index instrument_customer;
+    drop index customer_reference;
+    alter table card rename to old_card;
+    alter table card_fp rename to old_card_fp;
+    alter table instrument rename to old_instrument;
+    alter table customer rename to old_customer;
+    alter table idempotency rename to old_idempotency;
+    alter table tombstone rename to old_tombstone;
+    alter table credential rename to old_credential;
+";
+const OVER_3: &str = "
+    insert into merchant (name)
+        select merchant from old_card union select merchant from old_card_fp union select merchant from old_instrument
+        union select merchant from old_customer union select merchant from old_idempotency
+        union select merchant from old_tombstone union select merchant from old_credential order by merchant;
+    insert into card select m.id, o.id, o.network, o.iin, o.last4, o.pan
+        from old_card o join merchant m on m.name = o.merchant order by m.id, o.id;
+    insert into card_fp select m.id, o.fingerprint, o.card, o.generation
+        from old_card_fp o join merchant m on m.name = o.merchant order by m.id, o.fingerprint;
+    insert into instrument
+        select m.id, o.token, o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
+        from old_instrument o join merchant m on m.name = o.merchant order by o.rowid;
+    insert into customer select m.id, o.id, o.reference, o.created_at, o.updated_at, o.deleted_at, o.sealed
+        from old_customer o join merchant m on m.name = o.merchant order by m.id, o.id;
+    insert into idempotency select m.id, o.key, o.token, o.at
+        from old_idempotency o join merchant m on m.name = o.merchant order by m.id, o.key;
+    insert into tombstone select m.id, o.token
+        from old_tombstone o join merchant m on m.name = o.merchant order by m.id, o.token;
+    insert into credential
+        select o.id, m.id, o.dialect, o.subject, o.scopes, o.created_at, o.expires_at, o.revoked_at, o.sealed
+        from old_credential o join merchant m on m.name = o.merchant order by o.id;
+    drop table old_card;
+    drop table old_card_fp;
+    drop table old_instrument;
+    drop table old_customer;
+    drop table old_idempotency;
+    drop table old_tombstone;
+    drop table old_credential;
+    update fence set version = version + 1;
+";
+
 /// The steps from each older version to the next one.
-const STEPS: [&str; VERSION as usize - 1] = [FROM_1, FROM_2];
+const STEPS: [&[&str]; VERSION as usize - 1] =
+    [&[FROM_1], &[FROM_2], &[ASIDE_3, ROW_TABLES, OVER_3, ROW_INDEXES]];
 
 /// Makes the tables. Inside a transaction.
 pub fn make(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "user_version", VERSION).map_err(failed)?;
-    connection.execute_batch(TABLES).map_err(failed)
+    TABLES.iter().try_for_each(|sql| connection.execute_batch(sql).map_err(failed))
 }
 
 /// `SchemaNewer` where the tables are ahead of this version. Changes nothing.
@@ -128,6 +191,6 @@ fn step(connection: &Connection) -> Result<()> {
         return Ok(());
     }
     let step = usize::try_from(present - 1).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
-    connection.execute_batch(step).map_err(failed)?;
+    step.iter().try_for_each(|sql| connection.execute_batch(sql).map_err(failed))?;
     connection.pragma_update(None, "user_version", present + 1).map_err(failed)
 }
