@@ -6,6 +6,7 @@
 
 pub mod memory;
 mod open_files;
+mod packed;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 const MERCHANTS: [&str; 3] = ["", "m", "m-2"];
 const NAMES: [&str; 4] = ["", "a", "a b", "b"];
-const TOKENS: [&str; 4] = ["a", "aa", "b-1", "zz"];
+/// One of each form.
+const TOKENS: [&str; 4] =
+    ["a", "b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7", "b0b1b2b3-b4b5-46b7-88b9-babbbcbdbebf", "zz"];
 
 /// A step of a transaction: which one, and out of which rows.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +107,7 @@ impl Step {
     }
 
     fn print(self) -> Print {
-        Print { generation: u32::from(self.third), print: [self.one; 32] }
+        Print { generation: u32::from(self.third), print: [self.one; 16] }
     }
 
     /// Does it; what came of it goes into `said`.
@@ -137,7 +139,7 @@ impl Step {
             // Which ones go first is nowhere said: all that are meant go.
             5 => rows.delete_prints(third.into(), 100)? > 0,
             6 => rows.reseal_card(merchant, &self.card(), &was)?,
-            7 => rows.delete_card(merchant, &id(one), &[[other; 32]]).map(|()| true)?,
+            7 => rows.delete_card(merchant, &id(one), &[[other; 16]]).map(|()| true)?,
             8 | 9 => rows.update_instrument(merchant, &self.instrument(), &was)?,
             10 => rows.delete_instrument(merchant, &token(other), third == 0).map(|()| true)?,
             11 => rows.forget_keys(one.into(), 100)? > 0,
@@ -176,7 +178,7 @@ fn credential(row: &CredentialRow) -> String {
 
 /// All that can be asked of a store about a merchant.
 fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()> {
-    let prints: Vec<_> = (0..4).map(|print| [print; 32]).collect();
+    let prints: Vec<_> = (0..4).map(|print| [print; 16]).collect();
     let known = rows.known_cards(merchant, &prints)?;
     write!(said, "{:?}", known.iter().map(|row| row.as_ref().map(card)).collect::<Vec<_>>()).unwrap();
     let tokens: Vec<_> = (0..4).map(token).collect();
@@ -196,7 +198,7 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
             .unwrap();
         for active in [None, Some(true), Some(false)] {
             for customer in [None, Some("")].into_iter().chain(NAMES.map(Some)) {
-                let after = [None, Some(""), Some("a"), Some("aa \u{e9}")][usize::from(at)];
+                let after = [None, Some(""), Some(TOKENS[2]), Some("aa \u{e9}")][usize::from(at)];
                 let (offset, limit) = (usize::from(at == 2), 2 + usize::from(at));
                 let query = Listing { customer, active, after, offset, limit };
                 let rows_of = rows.list(merchant, &query).map_err(|error| error.code());
@@ -234,7 +236,7 @@ fn all_of(store: &dyn Store) -> String {
             write!(said, "{:?}", cards.iter().map(|(of, row)| of.clone() + &card(row)).collect::<Vec<_>>())
                 .unwrap();
         }
-        for after in [None, Some(("", "")), Some(("", "a")), Some(("m", "b-1")), Some(("n", ""))] {
+        for after in [None, Some(("", "")), Some(("", "a")), Some(("m", TOKENS[1])), Some(("n", ""))] {
             let found = rows.all_instruments(after, 5)?;
             write!(
                 said,

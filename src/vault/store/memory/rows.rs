@@ -1,5 +1,6 @@
 //! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
 
+use super::super::packed::Packed;
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
     InstrumentRow, Listing, Print, Rows, Tally, UsedKey, again,
@@ -7,7 +8,7 @@ use super::super::{
 use super::table::{Table, Undo};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyInfo, WrappedKey};
-use crate::scheme::{TOKEN_MAX, Token};
+use crate::scheme::Token;
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 
@@ -23,11 +24,11 @@ pub struct Tables {
     keys: Table<(&'static str, u32), WrappedKey>,
     cards: Table<(Merchant, Id), CardRow>,
     prints: Table<(Merchant, Fingerprint), (Id, u32)>,
-    instruments: Table<(Merchant, TokenKey), InstrumentRow>,
-    of_card: Table<(Merchant, Id, TokenKey), ()>,
+    instruments: Table<(Merchant, Packed), InstrumentRow>,
+    of_card: Table<(Merchant, Id, Packed), ()>,
     /// And whether it is active: to count a customer's, no instrument is looked at.
-    of_customer: Table<(Merchant, String, TokenKey), bool>,
-    tombstones: Table<(Merchant, TokenKey), ()>,
+    of_customer: Table<(Merchant, String, Packed), bool>,
+    tombstones: Table<(Merchant, Packed), ()>,
     customers: Table<(Merchant, String), CustomerRow>,
     references: Table<(Merchant, String), String>,
     names: Table<(Merchant, String), (String, i64)>,
@@ -98,10 +99,10 @@ impl Tables {
         &'t self,
         merchant: Merchant,
         query: &Listing<'t>,
-    ) -> Box<dyn Iterator<Item = &'t TokenKey> + 't> {
+    ) -> Box<dyn Iterator<Item = &'t Packed> + 't> {
         let Listing { active, after, .. } = *query;
-        let first = padded(after.unwrap_or_default());
-        let wanted = move |(token, is): (&'t TokenKey, bool)| {
+        let first = Packed::of_text(after.unwrap_or_default());
+        let wanted = move |(token, is): (&'t Packed, bool)| {
             let wanted = active.is_none_or(|active| is == active) && after.is_none_or(|_| *token > first);
             wanted.then_some(token)
         };
@@ -120,36 +121,21 @@ impl Tables {
     }
 
     fn insert_instrument(&mut self, merchant: Merchant, row: &InstrumentRow) -> bool {
-        let token = key_of(&row.token);
+        let token = Packed::of(&row.token);
         self.of_card.put((merchant, row.card, token), ());
         self.of_customer.put((merchant, row.customer.clone(), token), row.active);
         self.instruments.add((merchant, token), row.clone())
     }
 
-    fn remove_instrument(&mut self, merchant: Merchant, token: TokenKey) {
+    /// Removes an instrument; says whether it was there.
+    fn remove_instrument(&mut self, merchant: Merchant, token: Packed) -> bool {
         if let Some(row) = self.instruments.get(&(merchant, token)) {
             let (card, customer) = (row.card, row.customer.clone());
             self.of_card.remove(&(merchant, card, token));
             self.of_customer.remove(&(merchant, customer, token));
-            self.instruments.remove(&(merchant, token));
         }
+        self.instruments.remove(&(merchant, token))
     }
-}
-
-/// A token's text with zeros behind it, which stand before all characters that a token has: keys are in the order of
-/// the texts.
-type TokenKey = [u8; TOKEN_MAX];
-
-fn key_of(token: &Token) -> TokenKey {
-    padded(token.as_str())
-}
-
-/// As much of a text as a token can have: no token behind the text is before this.
-fn padded(text: &str) -> TokenKey {
-    let mut key = [0; TOKEN_MAX];
-    let len = text.len().min(TOKEN_MAX);
-    key[..len].copy_from_slice(&text.as_bytes()[..len]);
-    key
 }
 
 /// What a transaction may do with the tables.
@@ -268,7 +254,9 @@ impl Rows for MemoryRows<'_> {
         let mut tables = self.change()?;
         let of_generation = tables.prints.iter().filter(|(_, row)| row.1 == generation);
         let gone: Vec<_> = of_generation.map(|(key, _)| *key).take(limit).collect();
-        gone.iter().for_each(|key| tables.prints.remove(key));
+        for key in &gone {
+            tables.prints.remove(key);
+        }
         Ok(gone.len())
     }
 
@@ -286,31 +274,35 @@ impl Rows for MemoryRows<'_> {
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let mut tables = self.change()?;
         let merchant = tables.merchant_or_none(merchant);
-        tables.cards.remove(&(merchant, *id));
-        prints.iter().for_each(|print| tables.prints.remove(&(merchant, *print)));
+        if !tables.cards.remove(&(merchant, *id)) {
+            return Err(again());
+        }
+        for print in prints {
+            tables.prints.remove(&(merchant, *print));
+        }
         Ok(())
     }
 
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(None) };
-        let row = tables.instruments.get(&(merchant, key_of(token)));
+        let row = tables.instruments.get(&(merchant, Packed::of(token)));
         row.map(|row| tables.with_card(merchant, row)).transpose()
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
-        let ends = (merchant, *card, [0; TOKEN_MAX])..=(merchant, *card, [u8::MAX; TOKEN_MAX]);
+        let ends = (merchant, *card, Packed::FIRST)..=(merchant, *card, Packed::LAST);
         let tokens = tables.of_card.range(ends).map(|(key, ())| (merchant, key.2));
         let mut rows: Vec<_> = tokens.filter_map(|key| tables.instruments.get(&key)).cloned().collect();
-        rows.sort_by(|a, b| (b.created_at, b.token.as_str()).cmp(&(a.created_at, a.token.as_str())));
+        rows.sort_by(|a, b| (b.created_at, Packed::of(&b.token)).cmp(&(a.created_at, Packed::of(&a.token))));
         Ok(rows)
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_none(merchant), key_of(&row.token));
+        let place = (tables.merchant_or_none(merchant), Packed::of(&row.token));
         let Some(old) = tables.instruments.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
@@ -322,8 +314,10 @@ impl Rows for MemoryRows<'_> {
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), key_of(token));
-        tables.remove_instrument(place.0, place.1);
+        let place = (tables.merchant_or_new(merchant), Packed::of(token));
+        if !tables.remove_instrument(place.0, place.1) {
+            return Err(again());
+        }
         if bury && !tables.tombstones.add(place, ()) {
             return Err(again());
         }
@@ -333,7 +327,7 @@ impl Rows for MemoryRows<'_> {
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(vec![false; tokens.len()]) };
-        let places = tokens.iter().map(|token| (merchant, key_of(token)));
+        let places = tokens.iter().map(|token| (merchant, Packed::of(token)));
         Ok(places.map(|place| tables.instruments.has(&place) || tables.tombstones.has(&place)).collect())
     }
 
@@ -367,7 +361,9 @@ impl Rows for MemoryRows<'_> {
         let mut tables = self.change()?;
         let old = tables.names.iter().filter(|(_, (_, at))| *at < before);
         let gone: Vec<_> = old.map(|(key, _)| key.clone()).take(limit).collect();
-        gone.iter().for_each(|key| tables.names.remove(key));
+        for key in &gone {
+            tables.names.remove(key);
+        }
         Ok(gone.len())
     }
 
@@ -461,11 +457,10 @@ impl Rows for MemoryRows<'_> {
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let mut tables = self.change()?;
         let place = (tables.merchant_or_none(merchant), id.to_owned());
-        if let Some(row) = tables.customers.get(&place) {
-            let reference = (place.0, row.reference.clone());
-            tables.references.remove(&reference);
-            tables.customers.remove(&place);
-        }
+        let row = tables.customers.get(&place).ok_or_else(again)?;
+        let reference = (place.0, row.reference.clone());
+        tables.references.remove(&reference);
+        tables.customers.remove(&place);
         Ok(())
     }
 
@@ -505,7 +500,7 @@ impl Rows for MemoryRows<'_> {
         let tables = self.tables();
         let (merchant, token) = after.unwrap_or_default();
         let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
-        let rows = tables.instruments.behind((merchant, padded(token))).take(limit);
+        let rows = tables.instruments.behind((merchant, Packed::of_text(token))).take(limit);
         rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 

@@ -81,10 +81,12 @@ impl<K: Ord + Clone, V> Table<K, V> {
         fresh
     }
 
-    pub fn remove(&mut self, key: &K) {
-        if let Some((key, was)) = self.rows.remove_entry(key) {
-            self.before.push((key, Some(was)));
-        }
+    /// Removes a row; says whether it was there.
+    pub fn remove(&mut self, key: &K) -> bool {
+        let removed = self.rows.remove_entry(key);
+        let was_there = removed.is_some();
+        self.before.extend(removed.map(|(key, was)| (key, Some(was))));
+        was_there
     }
 }
 
@@ -97,7 +99,9 @@ mod tests {
     fn change(table: &mut Table<u8, u8>, (key, row): (u8, Option<u8>)) {
         match row {
             Some(row) => table.put(key, row),
-            None => table.remove(&key),
+            None => {
+                table.remove(&key);
+            }
         }
     }
 

@@ -3,9 +3,10 @@
 //! Arrays are unnested and looked up one by one (`lateral`, with a limit that keeps it so): the second column of a key
 //! that is `= any` of an array may be taken for a filter, and all of a merchant's rows are read.
 
+use super::super::packed::{self, Packed};
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
-    InstrumentRow, Listing, Print, Rows, Tally, again,
+    InstrumentRow, Listing, Print, Rows, Tally, again, is_again,
 };
 use super::schema;
 use super::session::Session;
@@ -30,28 +31,36 @@ const CREDENTIALS: &str = "credential k left join merchant m on m.id = k.merchan
 const CUSTOMER: &str = "c.id, coalesce(c.reference, ''), c.created_at, c.updated_at, c.deleted_at, c.sealed";
 const CUSTOMER_COLUMNS: usize = 6;
 
-/// Everything that is new in one statement, and one round trip.
+/// Everything that is new in one statement, and one round trip; answers how many rows of each kind were inserted.
 const INSERT: &str = "
     with cards as (
         insert into card (merchant, id, network, iin, last4, pan)
         select $1::bigint, u.id, u.network, u.iin, u.last4, u.pan
-        from unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[]) as u (id, network, iin, last4, pan)),
+        from unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[]) as u (id, network, iin, last4, pan)
+        returning 1),
     prints as (
         insert into card_fp (merchant, fingerprint, card, generation)
         select $1, u.print, u.card, u.generation
-        from unnest($7::bytea[], $8::bytea[], $9::int[]) as u (print, card, generation)),
+        from unnest($7::bytea[], $8::bytea[], $9::int[]) as u (print, card, generation)
+        returning 1),
     instruments as (
         insert into instrument (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
         select $1, u.token, u.card, u.customer, u.expiry, u.active, u.created_at, u.keep_until, u.sealed
-        from unnest($10::text[], $11::bytea[], $12::text[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
-                    $17::bytea[]) as u (token, card, customer, expiry, active, created_at, keep_until, sealed)),
+        from unnest($10::bytea[], $11::bytea[], $12::text[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
+                    $17::bytea[]) as u (token, card, customer, expiry, active, created_at, keep_until, sealed)
+        returning 1),
     keys as (
         insert into idempotency (merchant, key, token, at)
-        select $1, u.key, u.token, u.at from unnest($18::text[], $19::text[], $20::bigint[]) as u (key, token, at))
-    insert into audit (merchant, id, at, actor, action, token, reason)
-    select $27, u.id, u.at, u.actor, u.action, u.token, u.reason
-    from unnest($21::bytea[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
-        as u (id, at, actor, action, token, reason)";
+        select $1, u.key, u.token, u.at from unnest($18::text[], $19::bytea[], $20::bigint[]) as u (key, token, at)
+        returning 1),
+    lines as (
+        insert into audit (merchant, id, at, actor, action, token, reason)
+        select $27, u.id, u.at, u.actor, u.action, u.token, u.reason
+        from unnest($21::bytea[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
+            as u (id, at, actor, action, token, reason)
+        returning 1)
+    select (select count(*) from cards), (select count(*) from prints), (select count(*) from instruments),
+        (select count(*) from keys), (select count(*) from lines)";
 
 /// The rows behind a session.
 pub struct PostgresRows<'s> {
@@ -124,6 +133,21 @@ impl<'s> PostgresRows<'s> {
         }
     }
 
+    /// A statement that changes one row: `Tampered` where it did not.
+    fn change_one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
+        if self.change(sql, values)? == 1 { Ok(()) } else { Err(Code::Tampered.into()) }
+    }
+
+    /// Removes a row. Where there was none, again; `Tampered` where it is there still.
+    fn delete_one(&self, table: &str, key: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
+        if self.change(&format!("delete from {table} where merchant = $1 and {key} = $2"), values)? == 1 {
+            return Ok(());
+        }
+        let sql = format!("select 1 from {table} where merchant = $1 and {key} = $2");
+        let still_there = self.find(&sql, values, |_| Ok(()))?.is_some();
+        Err(if still_there { Code::Tampered.into() } else { again() })
+    }
+
     fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
         Ok(self.session.borrow_mut().execute(sql, values)? as usize)
     }
@@ -141,12 +165,11 @@ impl Rows for PostgresRows<'_> {
 
     fn insert_fence(&self, fence: &Fence) -> Result<()> {
         let sql = "insert into fence (id, vault, version, schema) values (1, $1, $2, $3)";
-        self.change(sql, &[&&fence.vault[..], &fence.version, &schema::VERSION])?;
-        Ok(())
+        self.change_one(sql, &[&&fence.vault[..], &fence.version, &schema::VERSION])
     }
 
     fn raise_fence(&self) -> Result<()> {
-        self.change("update fence set version = version + 1 where id = 1", &[])?;
+        self.change_one("update fence set version = version + 1 where id = 1", &[])?;
         self.fence.set(self.fence.get().map(|fence| Fence { version: fence.version + 1, ..fence }));
         Ok(())
     }
@@ -161,7 +184,7 @@ impl Rows for PostgresRows<'_> {
 
     fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
         for WrappedKey { info, wrapped } in keys {
-            self.change(
+            self.change_one(
                 "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
                  values ($1, $2, $3, $4, $5, $6, $7)
                  on conflict (kind, id) do update
@@ -208,9 +231,11 @@ impl Rows for PostgresRows<'_> {
         let mut prints: Vec<_> = fresh.prints.iter().collect();
         // Two writers with the same cards take them in the same order.
         prints.sort_unstable_by_key(|(print, _)| print.print);
+        let tokens = column(&fresh.instruments, |row| Packed::of(&row.token));
+        let used = column(&fresh.keys, |used| Packed::of(used.token));
         let (cards, instruments, audits, keys) =
             (&fresh.cards, &fresh.instruments, &fresh.audits, &fresh.keys);
-        self.change(
+        let inserted = self.find(
             INSERT,
             &[
                 &number,
@@ -222,7 +247,7 @@ impl Rows for PostgresRows<'_> {
                 &column(&prints, |(print, _)| &print.print[..]),
                 &column(&prints, |(_, card)| &card[..]),
                 &column(&prints, |(print, _)| print.generation as i32),
-                &column(instruments, |row| row.token.as_str()),
+                &column(&tokens, Packed::as_bytes),
                 &column(instruments, |row| &row.card[..]),
                 &column(instruments, |row| row.customer.as_str()),
                 &column(instruments, |row| row.expiry),
@@ -231,7 +256,7 @@ impl Rows for PostgresRows<'_> {
                 &column(instruments, |row| row.keep_until),
                 &column(instruments, |row| &row.sealed[..]),
                 &column(keys, |used| used.key),
-                &column(keys, |used| used.token.as_str()),
+                &column(&used, Packed::as_bytes),
                 &column(keys, |used| used.at),
                 &column(audits, |line| &line.id[..]),
                 &column(audits, |line| line.at),
@@ -241,8 +266,14 @@ impl Rows for PostgresRows<'_> {
                 &column(audits, |line| line.reason.as_str()),
                 &merchant,
             ],
+            |row| (0..5).map(|at| unsigned(row, at)).collect::<Result<Vec<u64>>>(),
         )?;
-        Ok(())
+        let wanted = [cards.len(), prints.len(), instruments.len(), keys.len(), audits.len()];
+        if inserted == Some(wanted.map(|len| len as u64).to_vec()) {
+            Ok(())
+        } else {
+            Err(Code::Tampered.into())
+        }
     }
 
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
@@ -271,10 +302,13 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.change("delete from card where merchant = $1 and id = $2", &[&merchant, &&id[..]])?;
+        self.delete_one("card", "id", &[&merchant, &&id[..]])?;
         for print in prints {
-            let sql = "delete from card_fp where merchant = $1 and fingerprint = $2";
-            self.change(sql, &[&merchant, &&print[..]])?;
+            match self.delete_one("card_fp", "fingerprint", &[&merchant, &&print[..]]) {
+                // It has none under each index key while that is being changed.
+                Err(error) if is_again(&error) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
@@ -285,7 +319,7 @@ impl Rows for PostgresRows<'_> {
             "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
              where i.merchant = $1 and i.token = $2"
         );
-        self.find(&sql, &[&merchant, &token.as_str()], pair_row)
+        self.find(&sql, &[&merchant, &Packed::of(token).as_bytes()], pair_row)
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
@@ -302,7 +336,8 @@ impl Rows for PostgresRows<'_> {
         let sql =
             "update instrument set customer = $3, expiry = $4, active = $5, keep_until = $6, sealed = $7
                    where merchant = $1 and token = $2 and sealed = $8";
-        let token = row.token.as_str();
+        let token = Packed::of(&row.token);
+        let token = token.as_bytes();
         let active = i32::from(row.active);
         let changed = self.change(
             sql,
@@ -313,22 +348,24 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let merchant = self.tenant_or_new(merchant)?;
-        let token = token.as_str();
-        self.change("delete from instrument where merchant = $1 and token = $2", &[&merchant, &token])?;
+        let token = Packed::of(token);
+        let token = token.as_bytes();
+        self.delete_one("instrument", "token", &[&merchant, &token])?;
         if bury {
             let sql = "insert into tombstone (merchant, token) values ($1, $2)";
-            self.change(sql, &[&merchant, &token])?;
+            self.change_one(sql, &[&merchant, &token])?;
         }
         Ok(())
     }
 
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
         let merchant = self.tenant(merchant)?;
-        let wanted: Vec<&str> = tokens.iter().map(Token::as_str).collect();
-        let sql = "select w.token from unnest($2::text[]) as w (token) cross join lateral (
+        let packed = column(tokens, Packed::of);
+        let wanted = column(&packed, Packed::as_bytes);
+        let sql = "select w.token from unnest($2::bytea[]) as w (token) cross join lateral (
                        select 1 from instrument where merchant = $1 and token = w.token
                        union all select 1 from tombstone where merchant = $1 and token = w.token limit 1) as taken";
-        let taken: HashSet<String> =
+        let taken: HashSet<Vec<u8>> =
             self.all(sql, &[&merchant, &wanted], |row| get(row, 0))?.into_iter().collect();
         Ok(wanted.iter().map(|token| taken.contains(*token)).collect())
     }
@@ -341,7 +378,8 @@ impl Rows for PostgresRows<'_> {
             "and i.token > $4 order by i.token limit $5 offset $6",
         );
         let active = query.active.map(i32::from);
-        let after = query.after.unwrap_or_default();
+        let after = Packed::of_text(query.after.unwrap_or_default());
+        let after = after.as_bytes();
         let (limit, offset) = (count(query.limit), count(query.offset));
         self.all(&sql, &[&merchant, &query.customer, &active, &after, &limit, &offset], pair_row)
     }
@@ -376,7 +414,7 @@ impl Rows for PostgresRows<'_> {
         let merchant = self.tenant_or_new(merchant)?;
         let sql = "insert into idempotency as known (merchant, key, token, at) values ($1, $2, $3, $4)
                    on conflict (merchant, key) do update set at = excluded.at where known.token = excluded.token";
-        Ok(self.change(sql, &[&merchant, &name, &token, &at])? == 1)
+        Ok(self.change(sql, &[&merchant, &name, &Packed::of_text(token).as_bytes(), &at])? == 1)
     }
 
     fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
@@ -462,8 +500,7 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.change("delete from customer where merchant = $1 and id = $2", &[&merchant, &id])?;
-        Ok(())
+        self.delete_one("customer", "id", &[&merchant, &id])
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
@@ -518,9 +555,9 @@ impl Rows for PostgresRows<'_> {
              where (i.merchant, i.token) > ($1, $2) order by i.merchant, i.token limit $3"
         );
         let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
-        let token = after.map_or("", |(_, token)| token);
+        let token = Packed::of_text(after.map_or("", |(_, token)| token));
         let read = |row: &Row| Ok((get(row, INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(&sql, &[&merchant, &token, &count(limit)], read)
+        self.all(&sql, &[&merchant, &token.as_bytes(), &count(limit)], read)
     }
 
     fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
@@ -591,7 +628,7 @@ fn id(row: &Row, at: usize) -> Result<Id> {
 }
 
 fn token(row: &Row, at: usize) -> Result<Token> {
-    Token::parse(get::<&str>(row, at)?.as_bytes()).map_err(|_| Code::Tampered.into())
+    packed::unpack(get(row, at)?)
 }
 
 fn key_row(row: &Row) -> Result<WrappedKey> {

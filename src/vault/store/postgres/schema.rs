@@ -37,7 +37,7 @@ const ROW_TABLES: &str = "
         merchant bigint not null, fingerprint bytea not null, card bytea not null, generation int not null,
         primary key (merchant, fingerprint));
     create table instrument (
-        merchant bigint not null, token text not null, card bytea not null, customer text not null,
+        merchant bigint not null, token bytea not null, card bytea not null, customer text not null,
         expiry int not null, active int not null, created_at bigint not null, keep_until bigint not null,
         sealed bytea not null, primary key (merchant, token));
     create index instrument_card on instrument (merchant, card);
@@ -47,9 +47,9 @@ const ROW_TABLES: &str = "
         updated_at bigint not null, deleted_at bigint not null, sealed bytea not null, primary key (merchant, id));
     create unique index customer_reference on customer (merchant, reference);
     create table idempotency (
-        merchant bigint not null, key text not null, token text not null, at bigint not null,
+        merchant bigint not null, key text not null, token bytea not null, at bigint not null,
         primary key (merchant, key));
-    create table tombstone (merchant bigint not null, token text not null, primary key (merchant, token));
+    create table tombstone (merchant bigint not null, token bytea not null, primary key (merchant, token));
     create table credential (
         id text primary key, merchant bigint not null, dialect text not null, subject text not null,
         scopes text not null, created_at bigint not null, expires_at bigint not null, revoked_at bigint not null,
@@ -67,7 +67,7 @@ const FROM_2: &str = "
         sealed bytea not null);
 ";
 
-/// From version 3: merchants as numbers, and as the first part of each key.
+/// From version 3: merchants as numbers, and as the first part of each key; tokens packed; fingerprints of 16 bytes.
 const ASIDE_3: &str = "
     drop index instrument_card;
     drop index instrument_customer;
@@ -96,16 +96,29 @@ const OVER_3: &str = "
             union select merchant from old_credential) as names;
     insert into card select m.id, o.id, o.network, o.iin, o.last4, o.pan
         from old_card o join merchant m on m.name = o.merchant;
-    insert into card_fp select m.id, o.fingerprint, o.card, o.generation
+    insert into card_fp select m.id, substr(o.fingerprint, 1, 16), o.card, o.generation
         from old_card_fp o join merchant m on m.name = o.merchant;
     insert into instrument
-        select m.id, o.token, o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
+        select m.id, case
+            when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
+            when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+                then decode('02' || replace(o.token, '-', ''), 'hex')
+            else decode('03', 'hex') || convert_to(o.token, 'UTF8') end,
+            o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
         from old_instrument o join merchant m on m.name = o.merchant;
     insert into customer select m.id, o.id, o.reference, o.created_at, o.updated_at, o.deleted_at, o.sealed
         from old_customer o join merchant m on m.name = o.merchant;
-    insert into idempotency select m.id, o.key, o.token, o.at
+    insert into idempotency select m.id, o.key, case
+            when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
+            when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+                then decode('02' || replace(o.token, '-', ''), 'hex')
+            else decode('03', 'hex') || convert_to(o.token, 'UTF8') end, o.at
         from old_idempotency o join merchant m on m.name = o.merchant;
-    insert into tombstone select m.id, o.token
+    insert into tombstone select m.id, case
+            when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
+            when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+                then decode('02' || replace(o.token, '-', ''), 'hex')
+            else decode('03', 'hex') || convert_to(o.token, 'UTF8') end
         from old_tombstone o join merchant m on m.name = o.merchant;
     insert into credential
         select o.id, m.id, o.dialect, o.subject, o.scopes, o.created_at, o.expires_at, o.revoked_at, o.sealed

@@ -172,7 +172,10 @@ impl Opened {
     fn transact<T>(&self, work: impl FnOnce(&SqliteRows<'_>) -> Result<T>) -> Result<T> {
         let Opened { connection, tenants, .. } = self;
         tenants.begin();
-        let done = transact(connection, || work(&SqliteRows(connection, tenants)));
+        let done = transact(connection, || {
+            self.check_tables()?;
+            work(&SqliteRows(connection, tenants))
+        });
         if done.is_ok() {
             tenants.commit()
         } else {

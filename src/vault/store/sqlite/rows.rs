@@ -1,15 +1,16 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
+use super::super::packed::{self, Packed};
 use super::super::tenants::Tenants;
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, Id,
-    InstrumentRow, Listing, Print, Rows, Tally,
+    InstrumentRow, Listing, Print, Rows, Tally, again, is_again,
 };
 use super::failed;
 use crate::error::{Code, Error, Result};
 use crate::keys::{CheckValue, KeyInfo, KeyKind, KeyState, WrappedKey};
 use crate::scheme::Token;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql, params};
 
 /// The columns that make an instrument, and a card.
 macro_rules! instrument_columns {
@@ -61,7 +62,7 @@ impl SqliteRows<'_> {
         if known != 0 {
             return Ok(known);
         }
-        self.change("insert into merchant (name) values (?1)", [merchant])?;
+        self.change_one("insert into merchant (name) values (?1)", [merchant])?;
         let number = self.0.last_insert_rowid();
         self.1.note(merchant, number);
         Ok(number)
@@ -70,6 +71,21 @@ impl SqliteRows<'_> {
     /// How many rows a statement changed.
     fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)
+    }
+
+    /// A statement that changes one row: `Tampered` where it did not.
+    fn change_one(&self, sql: &str, values: impl Params) -> Result<()> {
+        one(self.change(sql, values)?)
+    }
+
+    /// Removes a row. Where there was none, again; `Tampered` where it is there still.
+    fn delete_one(&self, table: &str, key: &str, values: &[&dyn ToSql]) -> Result<()> {
+        if self.change(&format!("delete from {table} where merchant = ?1 and {key} = ?2"), values)? == 1 {
+            return Ok(());
+        }
+        let sql = format!("select 1 from {table} where merchant = ?1 and {key} = ?2");
+        let still_there = self.find(&sql, values, |_| Ok(()))?.is_some();
+        Err(if still_there { Code::Tampered.into() } else { again() })
     }
 
     fn find<T>(
@@ -103,7 +119,7 @@ impl SqliteRows<'_> {
             return Ok(());
         }
         let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
-        values.iter().try_for_each(|value| execute(&mut statement, value).map(drop)).map_err(failed)
+        values.iter().try_for_each(|value| one(execute(&mut statement, value).map_err(failed)?))
     }
 
     fn insert_cards(&self, merchant: i64, cards: &[&CardRow]) -> Result<()> {
@@ -128,7 +144,7 @@ impl SqliteRows<'_> {
         self.each(sql, rows, |insert, row| {
             insert.execute(params![
                 merchant,
-                row.token.as_str(),
+                Packed::of(&row.token).as_bytes(),
                 row.card,
                 row.customer,
                 row.expiry,
@@ -158,16 +174,14 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn insert_fence(&self, fence: &Fence) -> Result<()> {
-        self.change(
+        self.change_one(
             "insert into fence (id, vault, version) values (1, ?1, ?2)",
             params![fence.vault, fence.version],
-        )?;
-        Ok(())
+        )
     }
 
     fn raise_fence(&self) -> Result<()> {
-        self.change("update fence set version = version + 1 where id = 1", [])?;
-        Ok(())
+        self.change_one("update fence set version = version + 1 where id = 1", [])
     }
 
     fn keys(&self) -> Result<Vec<WrappedKey>> {
@@ -181,7 +195,7 @@ impl Rows for SqliteRows<'_> {
 
     fn put_keys(&self, keys: &[WrappedKey]) -> Result<()> {
         for WrappedKey { info, wrapped } in keys {
-            self.change(
+            self.change_one(
                 "insert into epoch (kind, id, state, check_value, created_at, retired_at, wrapped)
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  on conflict (kind, id) do update
@@ -229,11 +243,11 @@ impl Rows for SqliteRows<'_> {
         prints.sort_unstable_by_key(|(print, _)| print.print.first_chunk::<8>().copied());
         self.insert_prints(merchant, &prints)?;
         let mut instruments = fresh.instruments.clone();
-        instruments.sort_by_cached_key(|row| row.token.as_str().as_bytes().first_chunk::<8>().copied());
+        instruments.sort_by_cached_key(|row| Packed::of(&row.token));
         self.insert_instruments(merchant, &instruments)?;
         let sql = "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)";
         self.each(sql, &fresh.keys, |insert, used| {
-            insert.execute(params![merchant, used.key, used.token.as_str(), used.at])
+            insert.execute(params![merchant, used.key, Packed::of(used.token).as_bytes(), used.at])
         })
     }
 
@@ -266,12 +280,13 @@ impl Rows for SqliteRows<'_> {
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.change("delete from card where merchant = ?1 and id = ?2", params![merchant, id])?;
+        self.delete_one("card", "id", params![merchant, id])?;
         for print in prints {
-            self.change(
-                "delete from card_fp where merchant = ?1 and fingerprint = ?2",
-                params![merchant, print],
-            )?;
+            match self.delete_one("card_fp", "fingerprint", params![merchant, print]) {
+                // It has none under each index key while that is being changed.
+                Err(error) if is_again(&error) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
@@ -285,7 +300,7 @@ impl Rows for SqliteRows<'_> {
             card_columns!(),
             " from instrument i left join card c on c.merchant = i.merchant and c.id = i.card where i.merchant = ?1 and i.token = ?2"
         );
-        self.find(sql, params![merchant, token.as_str()], pair_row)
+        self.find(sql, params![merchant, Packed::of(token).as_bytes()], pair_row)
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
@@ -305,7 +320,7 @@ impl Rows for SqliteRows<'_> {
              where merchant = ?1 and token = ?2 and sealed = ?8",
             params![
                 merchant,
-                row.token.as_str(),
+                Packed::of(&row.token).as_bytes(),
                 row.customer,
                 row.expiry,
                 row.active,
@@ -319,10 +334,11 @@ impl Rows for SqliteRows<'_> {
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let merchant = self.tenant_or_new(merchant)?;
-        let values = params![merchant, token.as_str()];
-        self.change("delete from instrument where merchant = ?1 and token = ?2", values)?;
+        let token = Packed::of(token);
+        let values = params![merchant, token.as_bytes()];
+        self.delete_one("instrument", "token", values)?;
         if bury {
-            self.change("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
+            self.change_one("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
         }
         Ok(())
     }
@@ -331,17 +347,19 @@ impl Rows for SqliteRows<'_> {
         let merchant = self.tenant(merchant)?;
         let sql = "select 1 from instrument where merchant = ?1 and token = ?2
                    union all select 1 from tombstone where merchant = ?1 and token = ?2";
-        let is_taken = |token: &Token| self.find(sql, params![merchant, token.as_str()], |_| Ok(()));
+        let is_taken =
+            |token: &Token| self.find(sql, params![merchant, Packed::of(token).as_bytes()], |_| Ok(()));
         tokens.iter().map(|token| Ok(is_taken(token)?.is_some())).collect()
     }
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let merchant = self.tenant(merchant)?;
+        let after = Packed::of_text(query.after.unwrap_or_default());
         let values = params![
             merchant,
             query.customer,
             query.active,
-            query.after.unwrap_or_default(),
+            after.as_bytes(),
             count(query.limit),
             count(query.offset)
         ];
@@ -361,8 +379,8 @@ impl Rows for SqliteRows<'_> {
         let merchant = self.tenant(merchant)?;
         let sql = "select token from idempotency where merchant = ?1 and key = ?2";
         let replayed = |key: &&str| {
-            let token = self.find(sql, params![merchant, key], |row| row.get::<_, String>(0))?;
-            token.map(|token| Token::parse(token.as_bytes()).map_err(|_| Code::Tampered.into())).transpose()
+            let token = self.find(sql, params![merchant, key], |row| row.get::<_, Vec<u8>>(0))?;
+            token.map(|token| packed::unpack(&token)).transpose()
         };
         keys.iter().map(replayed).collect()
     }
@@ -380,7 +398,7 @@ impl Rows for SqliteRows<'_> {
         let inserted = self.change(
             "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)
              on conflict (merchant, key) do update set at = excluded.at where token = excluded.token",
-            params![merchant, name, token, at],
+            params![merchant, name, Packed::of_text(token).as_bytes(), at],
         )?;
         Ok(inserted == 1)
     }
@@ -492,8 +510,7 @@ impl Rows for SqliteRows<'_> {
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.change("delete from customer where merchant = ?1 and id = ?2", params![merchant, id])?;
-        Ok(())
+        self.delete_one("customer", "id", params![merchant, id])
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
@@ -555,9 +572,9 @@ impl Rows for SqliteRows<'_> {
              where (i.merchant, i.token) > (?1, ?2) order by i.merchant, i.token limit ?3"
         );
         let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
-        let token = after.map_or("", |(_, token)| token);
+        let token = Packed::of_text(after.map_or("", |(_, token)| token));
         let read = |row: &Row<'_>| Ok((row.get(INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(sql, params![merchant, token, count(limit)], read)
+        self.all(sql, params![merchant, token.as_bytes(), count(limit)], read)
     }
 
     fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
@@ -592,6 +609,11 @@ impl Rows for SqliteRows<'_> {
             },
         )
     }
+}
+
+/// What was to change one row has done so.
+fn one(changed: usize) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(Code::Tampered.into()) }
 }
 
 fn count(limit: usize) -> i64 {
@@ -631,10 +653,10 @@ fn card_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CardRow> {
 }
 
 fn instrument_row(row: &Row<'_>) -> rusqlite::Result<InstrumentRow> {
-    let token = row.get_ref(0)?.as_str()?;
-    let unreadable = || rusqlite::Error::InvalidColumnType(0, String::new(), rusqlite::types::Type::Text);
+    let token = row.get_ref(0)?.as_blob()?;
+    let unreadable = || rusqlite::Error::InvalidColumnType(0, String::new(), rusqlite::types::Type::Blob);
     Ok(InstrumentRow {
-        token: Token::parse(token.as_bytes()).map_err(|_| unreadable())?,
+        token: packed::unpack(token).map_err(|_| unreadable())?,
         card: row.get(1)?,
         customer: row.get(2)?,
         expiry: row.get(3)?,

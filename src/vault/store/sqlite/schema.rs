@@ -6,7 +6,9 @@
 use super::open::pragma;
 use super::{failed, transact};
 use crate::error::{Code, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// The version that this library writes.
 pub const VERSION: i32 = 4;
@@ -37,7 +39,7 @@ const ROW_TABLES: &str = "
         merchant integer not null, fingerprint blob not null, card blob not null, generation integer not null,
         primary key (merchant, fingerprint)) strict, without rowid;
     create table instrument (
-        merchant integer not null, token text not null, card blob not null, customer text not null,
+        merchant integer not null, token blob not null, card blob not null, customer text not null,
         expiry integer not null, active integer not null, created_at integer not null, keep_until integer not null,
         sealed blob not null) strict;
     create table customer (
@@ -45,10 +47,10 @@ const ROW_TABLES: &str = "
         updated_at integer not null, deleted_at integer not null, sealed blob not null,
         primary key (merchant, id)) strict, without rowid;
     create table idempotency (
-        merchant integer not null, key text not null, token text not null, at integer not null,
+        merchant integer not null, key text not null, token blob not null, at integer not null,
         primary key (merchant, key)) strict, without rowid;
     create table tombstone (
-        merchant integer not null, token text not null, primary key (merchant, token)) strict, without rowid;
+        merchant integer not null, token blob not null, primary key (merchant, token)) strict, without rowid;
     create table credential (
         id text primary key, merchant integer not null, dialect text not null, subject text not null,
         scopes text not null, created_at integer not null, expires_at integer not null, revoked_at integer not null,
@@ -110,7 +112,7 @@ const FROM_2: &str = "
     update fence set version = version + 1;
 ";
 
-/// From version 3: merchants as numbers, and as the first part of each key.
+/// From version 3: merchants as numbers, and as the first part of each key; tokens packed; fingerprints of 16 bytes.
 const ASIDE_3: &str = "
     drop index instrument_token;
     drop index instrument_card;
@@ -131,17 +133,33 @@ const OVER_3: &str = "
         union select merchant from old_tombstone union select merchant from old_credential order by merchant;
     insert into card select m.id, o.id, o.network, o.iin, o.last4, o.pan
         from old_card o join merchant m on m.name = o.merchant order by m.id, o.id;
-    insert into card_fp select m.id, o.fingerprint, o.card, o.generation
+    insert into card_fp select m.id, substr(o.fingerprint, 1, 16), o.card, o.generation
         from old_card_fp o join merchant m on m.name = o.merchant order by m.id, o.fingerprint;
     insert into instrument
-        select m.id, o.token, o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
+        select m.id, case
+            when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
+            when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
+                and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
+                then unhex('02' || replace(o.token, '-', ''))
+            else unhex('03' || hex(o.token)) end,
+            o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
         from old_instrument o join merchant m on m.name = o.merchant order by o.rowid;
     insert into customer select m.id, o.id, o.reference, o.created_at, o.updated_at, o.deleted_at, o.sealed
         from old_customer o join merchant m on m.name = o.merchant order by m.id, o.id;
-    insert into idempotency select m.id, o.key, o.token, o.at
+    insert into idempotency select m.id, o.key, case
+            when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
+            when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
+                and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
+                then unhex('02' || replace(o.token, '-', ''))
+            else unhex('03' || hex(o.token)) end, o.at
         from old_idempotency o join merchant m on m.name = o.merchant order by m.id, o.key;
-    insert into tombstone select m.id, o.token
-        from old_tombstone o join merchant m on m.name = o.merchant order by m.id, o.token;
+    insert into tombstone select m.id, case
+            when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
+            when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
+                and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
+                then unhex('02' || replace(o.token, '-', ''))
+            else unhex('03' || hex(o.token)) end
+        from old_tombstone o join merchant m on m.name = o.merchant order by 1, 2;
     insert into credential
         select o.id, m.id, o.dialect, o.subject, o.scopes, o.created_at, o.expires_at, o.revoked_at, o.sealed
         from old_credential o join merchant m on m.name = o.merchant order by o.id;
@@ -193,4 +211,37 @@ fn step(connection: &Connection) -> Result<()> {
     let step = usize::try_from(present - 1).ok().and_then(|place| STEPS.get(place)).ok_or(Code::NotAVault)?;
     step.iter().try_for_each(|sql| connection.execute_batch(sql).map_err(failed))?;
     connection.pragma_update(None, "user_version", present + 1).map_err(failed)
+}
+
+/// Tables and indexes by name, each with its table and the SQL that has made it.
+type Form = BTreeMap<(String, String), (String, Option<String>)>;
+
+/// `Tampered` where the vault's tables and their indexes are not as this version makes them, or where there is more on
+/// them: a unique index that is gone, a column that computes itself, a trigger. Tables of a host's own are not looked
+/// at, nor is a view over the vault's: nothing here reads one.
+pub fn check(connection: &Connection) -> Result<()> {
+    static EXPECTED: OnceLock<Form> = OnceLock::new();
+    let expected = match EXPECTED.get() {
+        Some(expected) => expected,
+        None => {
+            let empty = Connection::open_in_memory().map_err(failed)?;
+            make(&empty)?;
+            let made = form(&empty)?;
+            EXPECTED.get_or_init(|| made)
+        }
+    };
+    let ours = |name: &str| expected.values().any(|(table, _)| table.eq_ignore_ascii_case(name));
+    let mut present = form(connection)?;
+    present.retain(|(_, name), (table, _)| ours(name) || ours(table));
+    if present == *expected { Ok(()) } else { Err(Code::Tampered.into()) }
+}
+
+fn form(connection: &Connection) -> Result<Form> {
+    let read = |row: &Row<'_>| {
+        let sql: Option<String> = row.get(3)?;
+        let words = sql.map(|sql| sql.split_whitespace().collect::<Vec<_>>().join(" "));
+        Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, words)))
+    };
+    let rows = connection.prepare("select type, name, tbl_name, sql from sqlite_schema");
+    rows.and_then(|mut rows| rows.query_map([], read)?.collect()).map_err(failed)
 }
