@@ -312,7 +312,7 @@ const CHANGED_TABLES: [(&str, &str); 7] = [
         "pragma writable_schema = on;
          update sqlite_schema set sql = replace(sql, 'primary key (merchant, fingerprint)',
              'primary key (merchant, fingerprint) on conflict ignore') where name = 'card_fp';
-         pragma writable_schema = reset",
+         pragma schema_version = 1000",
     ),
 ];
 

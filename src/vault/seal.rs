@@ -3,6 +3,8 @@
 //! A sealed field is `format (1 byte), epoch (4 bytes, big-endian), nonce (12), ciphertext, tag (16)`. Its
 //! associated data begins with a label and binds merchant, ids and the clear columns beside it: a swapped row, a
 //! re-pointed token or an edited column does not open. The same row's older version put back is not noticed.
+//!
+//! Format 2 is free: for an instrument that binds a count of uses, or a token that was brought along.
 
 use super::store::{CardRow, CredentialRow, CustomerRow, InstrumentRow};
 use crate::card::Pan;

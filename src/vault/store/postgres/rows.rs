@@ -117,6 +117,12 @@ impl<'s> PostgresRows<'s> {
         Ok(found.unwrap_or(0))
     }
 
+    /// The number of the merchant behind whose row a page begins; the least of all numbers before the first page, so
+    /// that rows with a number that nobody was given are seen too.
+    fn behind(&self, merchant: Option<&str>) -> Result<i64> {
+        merchant.map_or(Ok(i64::MIN), |merchant| self.tenant(merchant))
+    }
+
     /// A merchant's number, which it gets where it has none: a random one, so that two merchants are not in each
     /// other's way. Of two writers that bring one merchant the second waits for the first.
     pub fn tenant_or_new(&self, merchant: &str) -> Result<i64> {
@@ -539,7 +545,7 @@ impl Rows for PostgresRows<'_> {
             "select {CARD}, m.name from card c left join merchant m on m.id = c.merchant
              where (c.merchant, c.id) > ($1, $2) order by c.merchant, c.id limit $3"
         );
-        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let id = after.map_or(&[][..], |(_, id)| &id[..]);
         let read = |row: &Row| Ok((get(row, CARD_COLUMNS)?, card_row(row, 0)?));
         self.all(&sql, &[&merchant, &id, &count(limit)], read)
@@ -554,7 +560,7 @@ impl Rows for PostgresRows<'_> {
             "select {INSTRUMENT}, m.name from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > ($1, $2) order by i.merchant, i.token limit $3"
         );
-        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let token = Packed::of_text(after.map_or("", |(_, token)| token));
         let read = |row: &Row| Ok((get(row, INSTRUMENT_COLUMNS)?, instrument_row(row)?));
         self.all(&sql, &[&merchant, &token.as_bytes(), &count(limit)], read)
@@ -565,7 +571,7 @@ impl Rows for PostgresRows<'_> {
             "select {CUSTOMER}, m.name from customer c left join merchant m on m.id = c.merchant
              where (c.merchant, c.id) > ($1, $2) order by c.merchant, c.id limit $3"
         );
-        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let id = after.map_or("", |(_, id)| id);
         let read = |row: &Row| Ok((get(row, CUSTOMER_COLUMNS)?, customer_row(row, 0)?));
         self.all(&sql, &[&merchant, &id, &count(limit)], read)

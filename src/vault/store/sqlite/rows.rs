@@ -56,6 +56,12 @@ impl SqliteRows<'_> {
         Ok(found.unwrap_or(0))
     }
 
+    /// The number of the merchant behind whose row a page begins; the least of all numbers before the first page, so
+    /// that rows with a number that nobody was given are seen too.
+    fn behind(&self, merchant: Option<&str>) -> Result<i64> {
+        merchant.map_or(Ok(i64::MIN), |merchant| self.tenant(merchant))
+    }
+
     /// A merchant's number, which it gets where it has none.
     pub fn tenant_or_new(&self, merchant: &str) -> Result<i64> {
         let known = self.tenant(merchant)?;
@@ -553,7 +559,7 @@ impl Rows for SqliteRows<'_> {
             ", m.name from card c left join merchant m on m.id = c.merchant
              where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3"
         );
-        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let id = after.map_or(&[][..], |(_, id)| id);
         self.all(sql, params![merchant, id, count(limit)], |row| {
             Ok((row.get(CARD_COLUMNS)?, card_row(row, 0)?))
@@ -571,14 +577,14 @@ impl Rows for SqliteRows<'_> {
             ", m.name from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > (?1, ?2) order by i.merchant, i.token limit ?3"
         );
-        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let token = Packed::of_text(after.map_or("", |(_, token)| token));
         let read = |row: &Row<'_>| Ok((row.get(INSTRUMENT_COLUMNS)?, instrument_row(row)?));
         self.all(sql, params![merchant, token.as_bytes(), count(limit)], read)
     }
 
     fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
-        let merchant = after.map_or(Ok(0), |(merchant, _)| self.tenant(merchant))?;
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let id = after.map_or("", |(_, id)| id);
         self.all(
             "select m.name, c.id, c.reference, c.created_at, c.updated_at, c.deleted_at, c.sealed
