@@ -1,8 +1,8 @@
 //! The form of the tables in PostgreSQL, as a writer of the database without keys may have changed it.
 //!
 //! A rule or a trigger can swallow a write that was acknowledged, a policy can hide rows, a table that inherits can show
-//! more of them, and without its unique index a key is there twice. Foreign keys and publications are fine: their
-//! triggers are the server's own.
+//! more of them, a table without a log is empty after a crash, and without its unique index a key is there twice.
+//! Foreign keys and publications are fine: their triggers are the server's own.
 
 use super::session::Session;
 use crate::error::{Code, Result};
@@ -28,7 +28,7 @@ const KEYS: [(&str, &str); 13] = [
 const SOUND: &str = "
     select count(*)::int from unnest($1::text[], $2::text[]) as k (name, columns)
     join pg_class c on c.oid = to_regclass('panseal.' || k.name)
-    where c.relkind = 'r' and not c.relrowsecurity and not c.relforcerowsecurity
+    where c.relkind = 'r' and c.relpersistence = 'p' and not c.relrowsecurity and not c.relforcerowsecurity
         and not exists (select 1 from pg_rewrite r where r.ev_class = c.oid)
         and not exists (select 1 from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal)
         and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid or h.inhparent = c.oid)
