@@ -248,7 +248,7 @@ fn a_newer_schema_is_refused() {
 #[test]
 fn a_url_that_names_no_vault_is_an_argument_error() {
     let place = Place::new();
-    for url in ["", "cards.db", "sqlite:", "mysql://x", "sqlite:a\0b"] {
+    for url in ["", "cards.db", "sqlite:", "mysql://x", "sqlite:a\0b", "sqlite::memory:"] {
         assert_eq!(code(Vault::open(&OpenOptions::new(url, parsed(&place.root())))), Code::Argument, "{url}");
     }
 }
@@ -265,6 +265,91 @@ fn the_vaults_files_are_their_owners_alone() {
         let mode = file.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", file.file_name());
     }
+}
+
+/// As another program or a mount may have made them.
+#[cfg(unix)]
+#[test]
+fn a_vault_that_others_could_read_is_made_its_owners_alone_when_it_is_opened() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let open_to_all = || std::fs::Permissions::from_mode(0o666);
+    std::fs::write(place.db(), b"").unwrap();
+    std::fs::set_permissions(place.db(), open_to_all()).unwrap();
+    assert_eq!(code(place.open_with(|options| options)), Code::NotAVault);
+    let mode = |file: &std::path::Path| file.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&place.db()), 0o666, "what is no vault is left as it is");
+    let vault = place.open().unwrap();
+    assert_eq!(mode(&place.db()), 0o600);
+    token(&vault, VISA);
+    for name in ["cards.db", "cards.db-wal", "cards.db-shm"] {
+        std::fs::set_permissions(place.folder.path().join(name), open_to_all()).unwrap();
+    }
+    let _second = place.open().unwrap();
+    for name in ["cards.db", "cards.db-wal", "cards.db-shm"] {
+        assert_eq!(mode(&place.folder.path().join(name)), 0o600, "{name}");
+    }
+}
+
+/// What a writer of the file without keys does to the tables themselves.
+const CHANGED_TABLES: [(&str, &str); 7] = [
+    (
+        "a trigger that swallows lines of the audit trail",
+        "create trigger t before insert on audit begin select raise(ignore); end",
+    ),
+    (
+        "a trigger that swallows tokens",
+        "create trigger t before insert on instrument begin select raise(ignore); end",
+    ),
+    ("a unique index that is gone", "drop index instrument_token"),
+    ("an index of somebody else's", "create unique index more on card (last4)"),
+    ("a column that computes itself", "alter table card add column more text as (last4)"),
+    (
+        "a view in the place of a table",
+        "alter table tombstone rename to hidden; create view tombstone as select * from hidden",
+    ),
+    (
+        "a key that gives way",
+        "pragma writable_schema = on;
+         update sqlite_schema set sql = replace(sql, 'primary key (merchant, fingerprint)',
+             'primary key (merchant, fingerprint) on conflict ignore') where name = 'card_fp';
+         pragma schema_version = 1000",
+    ),
+];
+
+#[test]
+fn tables_whose_form_somebody_has_changed_are_refused_at_once_and_at_the_next_opening() {
+    for (what, change) in CHANGED_TABLES {
+        let place = Place::new();
+        let vault = place.open().unwrap();
+        let token = token(&vault, VISA);
+        place.sql().execute_batch(change).unwrap();
+        assert_eq!(code(vault.tokenize(&card(AMEX), &TokenizeOptions::default())), Code::Tampered, "{what}");
+        assert_eq!(code(digits(&vault, &token)), Code::Tampered, "{what}");
+        assert_eq!(code(vault.delete(token.as_bytes())), Code::Tampered, "{what}");
+        drop(vault);
+        assert_eq!(code(place.open()), Code::Tampered, "{what}");
+    }
+}
+
+#[test]
+fn tables_of_a_hosts_own_beside_the_vaults_are_fine() {
+    let place = Place::new();
+    let vault = place.open().unwrap();
+    let own = "create table mine (x integer primary key, y text unique);
+               create trigger mine_too after insert on mine begin delete from mine where x = 1; end;
+               create index mine_as_well on mine (y, x);
+               create view seen as select last4 from card; vacuum";
+    place.sql().execute_batch(own).unwrap();
+    let token = token(&vault, VISA);
+    assert!(digits(&vault, &token).is_ok());
+    drop(vault);
+    assert!(digits(&place.open().unwrap(), &token).is_ok());
+}
+
+/// A token of hexadecimal digits as the tables hold it, as SQLite writes bytes.
+fn packed(token: &str) -> String {
+    format!("x'01{token}'")
 }
 
 /// Each row edits the file behind the vault's back; all of them must be noticed.
@@ -311,7 +396,7 @@ fn an_edited_row_is_an_error_and_never_another_card() {
         let vault = place.open().unwrap();
         let (a, b) = (token(&vault, VISA), token(&vault, AMEX));
         vault.deactivate(a.as_bytes()).unwrap();
-        place.sql().execute_batch(&edit.replace("{a}", &a).replace("{b}", &b)).unwrap();
+        place.sql().execute_batch(&edit.replace("'{a}'", &packed(&a)).replace("'{b}'", &packed(&b))).unwrap();
         let asked = if what == "a renamed token" { &b } else { &a };
         let answers = [
             vault.lookup(asked.as_bytes()).err(),
@@ -451,8 +536,8 @@ fn an_idempotency_key_pointed_at_another_customers_token_gives_nobody_that_token
     };
     let (alice, bob) = (make("alice", "a").unwrap(), make("bob", "b").unwrap());
     assert_eq!((make("alice", "a").unwrap(), make("bob", "b").unwrap()), (alice, bob.clone()));
-    let point = "update idempotency set token = ?1";
-    assert_eq!(place.sql().execute(point, [&bob]).unwrap(), 2);
+    let point = format!("update idempotency set token = {}", packed(&bob));
+    assert_eq!(place.sql().execute(&point, []).unwrap(), 2);
     assert_eq!(code(make("alice", "a")), Code::Conflict);
     assert_eq!(make("bob", "b").unwrap(), bob);
 }

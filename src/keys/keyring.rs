@@ -20,8 +20,9 @@ use subtle::ConstantTimeEq;
 
 /// Length of an epoch's or index key, in bytes.
 pub const KEY_LEN: usize = 32;
-/// Length of a fingerprint, in bytes.
-pub const FINGERPRINT_LEN: usize = 32;
+/// Length of a fingerprint, in bytes: half of what HMAC-SHA-256 gives. Of a thousand million cards of a merchant two have
+/// the same one with a probability below 2^-69.
+pub const FINGERPRINT_LEN: usize = 16;
 
 /// How many working keys are kept; the one used longest ago makes room.
 const WORKING_MAX: usize = 256;
@@ -379,7 +380,8 @@ impl Keyring {
         self.fingerprint_by(self.keys.iter().find(of_generation).ok_or(Code::Epoch)?, merchant, pan)
     }
 
-    /// The fingerprint of a card number within a merchant: HMAC-SHA-256 over its digits, under the active index key.
+    /// The fingerprint of a card number within a merchant: the first half of HMAC-SHA-256 over its digits, under
+    /// the active index key.
     ///
     /// It answers 'same card?' and must not leave the vault: with IIN and last four known, a fingerprint that can be
     /// asked for confirms a guess.
@@ -392,10 +394,11 @@ impl Keyring {
             let prepared = prepared.try_into().map_err(|_| Code::Internal)?;
             mac(prepared, [pan.digits(), &[]])
         };
-        stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+        let whole = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
             self.with_latest(index, Purpose::Fingerprint, merchant, print)
         })?
-        .map_err(Error::from)
+        .map_err(Error::from)?;
+        whole.first_chunk().copied().ok_or_else(|| Code::Internal.into())
     }
 
     /// Lends a working key to `work`: of an epoch always that for sealing, of an index key always that for

@@ -282,7 +282,7 @@ impl Vault {
         card: &Id,
         pan: Option<&Pan>,
     ) -> Result<bool> {
-        let is_gone = rows.lock_cards(&[*card])?.contains(&false);
+        let is_gone = rows.lock_cards(&self.merchant, &[*card])?.contains(&false);
         if is_gone && pan.is_some() {
             return Err(again());
         }

@@ -138,16 +138,16 @@ impl Vault {
         let total = self.rows_in_all()?;
         let mut report = VaultReport::default();
         for table in Table::ALL {
-            let mut after = Position::default();
+            let mut after: Option<Position> = None;
             loop {
-                let (seen, last, damaged) = self.check_page(table, &after)?;
+                let (seen, last, damaged) = self.check_page(table, after.as_ref())?;
                 report.rows += seen;
                 report.damaged.extend(damaged);
                 if !progress(report.rows, total.max(report.rows)) {
                     return Err(Code::Callback.into());
                 }
                 match last {
-                    Some(last) => after = last,
+                    Some(last) => after = Some(last),
                     None => break,
                 }
             }
@@ -155,7 +155,11 @@ impl Vault {
         Ok(report)
     }
 
-    fn check_page(&self, table: Table, after: &Position) -> Result<(u64, Option<Position>, Vec<Damage>)> {
+    fn check_page(
+        &self,
+        table: Table,
+        after: Option<&Position>,
+    ) -> Result<(u64, Option<Position>, Vec<Damage>)> {
         self.work(|keyring, _| {
             let mut page = Sealed::default();
             self.shared.store.read(&mut |rows| {
@@ -174,12 +178,12 @@ impl Vault {
     pub(super) fn damaged_under(&self, epoch: u32) -> Result<Vec<Damage>> {
         let mut all = Vec::new();
         for table in Table::ALL {
-            let mut after = Position::default();
+            let mut after: Option<Position> = None;
             loop {
                 let (next, damaged, whole) = self.work(|keyring, _| {
                     let mut page = Sealed::default();
                     self.shared.store.read(&mut |rows| {
-                        page = Sealed::read(rows, table, &after)?;
+                        page = Sealed::read(rows, table, after.as_ref())?;
                         Ok(())
                     })?;
                     let named = page.sealed().filter(|sealed| is_under(sealed, epoch)).count();
@@ -191,7 +195,7 @@ impl Vault {
                 }
                 all.extend(damaged);
                 match next {
-                    Some(next) => after = next,
+                    Some(next) => after = Some(next),
                     None => break,
                 }
             }
@@ -240,7 +244,7 @@ impl Vault {
                 let found = rows.known_cards(merchant, &prints)?;
                 let known = found.iter().flatten().any(|card| card.id == row.id);
                 // One that was deleted meanwhile is no damage.
-                if !known && is_there(rows, &row.id)? {
+                if !known && is_there(rows, merchant, &row.id)? {
                     damaged.push(Damage::of_card(DamageKind::NoFingerprint, merchant, &row.id));
                 }
                 Ok(())
@@ -252,7 +256,7 @@ impl Vault {
     fn cards_without_instrument(&self, page: &Sealed, damaged: &mut Vec<Damage>) -> Result<()> {
         self.shared.store.read(&mut |rows| {
             for (merchant, row) in &page.cards {
-                if rows.instruments_of(merchant, &row.id)?.is_empty() && is_there(rows, &row.id)? {
+                if rows.instruments_of(merchant, &row.id)?.is_empty() && is_there(rows, merchant, &row.id)? {
                     damaged.push(Damage::of_card(DamageKind::NoInstrument, merchant, &row.id));
                 }
             }
@@ -263,7 +267,7 @@ impl Vault {
     fn instruments_without_card(&self, page: &Sealed, damaged: &mut Vec<Damage>) -> Result<()> {
         self.shared.store.read(&mut |rows| {
             for (merchant, row) in &page.instruments {
-                if !is_there(rows, &row.card)? && rows.instrument(merchant, &row.token)?.is_some() {
+                if !is_there(rows, merchant, &row.card)? && rows.instrument(merchant, &row.token)?.is_some() {
                     damaged.push(Damage::new(DamageKind::NoCard, merchant, row.token.as_str()));
                 }
             }
@@ -276,8 +280,8 @@ fn is_under(sealed: &[u8], epoch: u32) -> bool {
     epoch_of(sealed).is_ok_and(|of| of == epoch)
 }
 
-fn is_there(rows: &dyn Rows, card: &Id) -> Result<bool> {
-    Ok(!rows.lock_cards(&[*card])?.contains(&false))
+fn is_there(rows: &dyn Rows, merchant: &str, card: &Id) -> Result<bool> {
+    Ok(!rows.lock_cards(merchant, &[*card])?.contains(&false))
 }
 
 /// The fingerprints of a number under all index keys in force.

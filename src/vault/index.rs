@@ -4,7 +4,7 @@ use super::Vault;
 use super::damage::{Damage, DamageKind};
 use super::life::BATCH;
 use super::seal::Sealer;
-use super::store::{Id, Print};
+use super::store::{CardRow, Id, Print, Rows};
 use crate::error::Result;
 use crate::keys::{KeyKind, Keyring};
 use crate::secret::stack;
@@ -15,24 +15,29 @@ pub(super) struct IndexPage {
     /// How many there were.
     pub seen: u64,
     /// Behind which the next page begins.
-    pub last: Option<Id>,
+    pub last: Option<(String, Id)>,
     /// Those that do not open.
     pub damaged: Vec<Damage>,
 }
 
 impl Vault {
     /// Gives the cards of a page a fingerprint under an index key; `None` where that is no longer the newest.
-    pub(super) fn index_page(&self, generation: u32, after: &Id) -> Result<Option<IndexPage>> {
+    pub(super) fn index_page(
+        &self,
+        generation: u32,
+        after: Option<&(String, Id)>,
+    ) -> Result<Option<IndexPage>> {
         self.work(|keyring, _| {
             if keyring.index_generations().next() != Some(generation) {
                 return Ok(None);
             }
             let mut cards = Vec::new();
             self.shared.store.read(&mut |rows| {
+                let after = after.map(|(merchant, id)| (merchant.as_str(), id));
                 cards = rows.all_cards(after, BATCH)?;
                 Ok(())
             })?;
-            let (mut ids, mut prints, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut prints, mut damaged) = (Vec::new(), Vec::new());
             stack::wipe_after::<{ stack::CIPHER }, _>(|| -> Result<()> {
                 for (merchant, card) in &cards {
                     let opened = Sealer::new(keyring, merchant).open_card(card);
@@ -41,25 +46,18 @@ impl Vault {
                         continue;
                     };
                     let print = keyring.fingerprint_under(generation, merchant, &pan)?;
-                    ids.push(card.id);
-                    prints.push((merchant, Print { generation, print }));
+                    prints.push((merchant.as_str(), card.id, Print { generation, print }));
                 }
                 Ok(())
             })?;
-            if !ids.is_empty() {
+            if !prints.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
-                    // One that is gone by now must not get a fingerprint that leads nowhere.
-                    let there = rows.lock_cards(&ids)?;
-                    for ((there, id), (merchant, print)) in there.iter().zip(&ids).zip(&prints) {
-                        if *there {
-                            rows.add_print(merchant, print, id)?;
-                        }
-                    }
-                    Ok(())
+                    add_prints(rows, &prints)
                 })?;
             }
-            let last = cards.last().filter(|_| cards.len() == BATCH).map(|(_, card)| card.id);
+            let last = cards.last().filter(|_| cards.len() == BATCH);
+            let last = last.map(|(merchant, card): &(String, CardRow)| (merchant.clone(), card.id));
             Ok(Some(IndexPage { seen: cards.len() as u64, last, damaged }))
         })
     }
@@ -85,4 +83,19 @@ impl Vault {
         }
         Ok(())
     }
+}
+
+/// Adds the fingerprints of cards, which stand merchant by merchant. One that is gone by now must not get a fingerprint
+/// that leads nowhere.
+fn add_prints(rows: &dyn Rows, prints: &[(&str, Id, Print)]) -> Result<()> {
+    for of_one in prints.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let Some((merchant, ..)) = of_one.first() else { continue };
+        let ids: Vec<Id> = of_one.iter().map(|(_, id, _)| *id).collect();
+        for ((_, id, print), there) in of_one.iter().zip(rows.lock_cards(merchant, &ids)?) {
+            if there {
+                rows.add_print(merchant, print, id)?;
+            }
+        }
+    }
+    Ok(())
 }

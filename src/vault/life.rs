@@ -7,7 +7,7 @@
 
 use super::Vault;
 use super::damage::Damage;
-use super::store::{AuditRow, Id, Rows, Tally, Work};
+use super::store::{AuditRow, Rows, Tally, Work};
 use crate::error::{Code, Result};
 use crate::keys::keyring::Sources;
 use crate::keys::{KeyKind, KeyState, KeyTable, Keyring, Root, RootKey, WrappedKey, epochs};
@@ -109,16 +109,16 @@ impl Vault {
     pub fn change_index(&self, progress: Progress<'_>) -> Result<Reindexed> {
         let filled = self.begin_index()?;
         let total = self.rows_in_all()?;
-        let (mut after, mut done, mut damaged) = (Id::default(), 0, Vec::new());
+        let (mut after, mut done, mut damaged) = (None, 0, Vec::new());
         // Where another run has gone on to a newer generation, every card has a fingerprint under this one.
-        while let Some(page) = self.index_page(filled, &after)? {
+        while let Some(page) = self.index_page(filled, after.as_ref())? {
             done += page.seen;
             damaged.extend(page.damaged);
             if !progress(done, total.max(done)) {
                 return Err(Code::Callback.into());
             }
             match page.last {
-                Some(last) => after = last,
+                Some(last) => after = Some(last),
                 None => break,
             }
         }

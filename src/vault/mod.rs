@@ -540,7 +540,8 @@ fn load_keyring(store: &dyn Store, sources: &Sources<'_>, at_least: i64) -> Resu
 }
 
 fn is_plain_path(path: &str) -> bool {
-    !path.is_empty() && !path.contains('\0')
+    // What SQLite's users write for a database in memory is not to become a file of that name.
+    !path.is_empty() && !path.contains('\0') && path != ":memory:"
 }
 
 fn check_scheme(scheme: Scheme) -> Result<()> {

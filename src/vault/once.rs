@@ -80,7 +80,7 @@ impl Vault {
                     if !opened.row.active {
                         return Err(Code::Inactive.into());
                     }
-                    if rows.lock_cards(&[opened.card.id])?.contains(&false) {
+                    if rows.lock_cards(&self.merchant, &[opened.card.id])?.contains(&false) {
                         return Err(again());
                     }
                     if let Some((known, details)) =

@@ -30,9 +30,9 @@ impl Vault {
         let mut rewrapped = Rewrapped::default();
         let mut done = 0;
         for table in Table::ALL {
-            let mut after = Position::default();
+            let mut after = None;
             loop {
-                let page = self.rewrap_page(table, &after)?;
+                let page = self.rewrap_page(table, after.as_ref())?;
                 rewrapped.sealed += page.sealed;
                 rewrapped.damaged.extend(page.damaged);
                 done += page.seen;
@@ -40,7 +40,7 @@ impl Vault {
                     return Err(Code::Callback.into());
                 }
                 match page.last {
-                    Some(last) => after = last,
+                    Some(last) => after = Some(last),
                     None => break,
                 }
             }
@@ -51,7 +51,7 @@ impl Vault {
 
     /// Seals the rows of a page that need it; one that somebody changes meanwhile is sealed under the active epoch by
     /// that.
-    fn rewrap_page(&self, table: Table, after: &Position) -> Result<Page> {
+    fn rewrap_page(&self, table: Table, after: Option<&Position>) -> Result<Page> {
         self.work(|keyring, _| {
             let mut page = Page::default();
             let mut found = Sealed::default();
@@ -92,7 +92,7 @@ impl Vault {
             };
             let was = std::mem::take(&mut row.sealed);
             sealer.seal_card(epoch, &mut row, &pan, &mut random)?;
-            resealed.push(Resealed::Card(row, was));
+            resealed.push(Resealed::Card(merchant, row, was));
         }
         for (merchant, mut row) in page.instruments.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
             let sealer = Sealer::new(keyring, &merchant);
@@ -145,11 +145,11 @@ impl Table {
         [Table::Cards, Table::Instruments, Table::Customers, Table::Credentials];
 }
 
-/// Behind which row a page begins.
-#[derive(Clone, Default)]
+/// Behind which row of which merchant a page begins.
 pub(super) struct Position {
+    merchant: String,
     card: Id,
-    key: (String, String),
+    key: String,
 }
 
 /// What became of a page.
@@ -172,21 +172,24 @@ pub(super) struct Sealed {
 
 /// A row sealed anew, and what was sealed before.
 enum Resealed {
-    Card(CardRow, Vec<u8>),
+    Card(String, CardRow, Vec<u8>),
     Instrument(String, InstrumentRow, Vec<u8>),
     Customer(String, CustomerRow, Vec<u8>),
     Credential(CredentialRow, Vec<u8>),
 }
 
 impl Sealed {
-    pub(super) fn read(rows: &dyn Rows, table: Table, after: &Position) -> Result<Sealed> {
+    pub(super) fn read(rows: &dyn Rows, table: Table, after: Option<&Position>) -> Result<Sealed> {
         let mut page = Sealed::default();
-        let key = (after.key.0.as_str(), after.key.1.as_str());
+        let card = after.map(|after| (after.merchant.as_str(), &after.card));
+        let key = after.map(|after| (after.merchant.as_str(), after.key.as_str()));
         match table {
-            Table::Cards => page.cards = rows.all_cards(&after.card, BATCH)?,
+            Table::Cards => page.cards = rows.all_cards(card, BATCH)?,
             Table::Instruments => page.instruments = rows.all_instruments(key, BATCH)?,
             Table::Customers => page.customers = rows.all_customers(key, BATCH)?,
-            Table::Credentials => page.credentials = rows.all_credentials(key.1, BATCH)?,
+            Table::Credentials => {
+                page.credentials = rows.all_credentials(key.map_or("", |(_, id)| id), BATCH)?
+            }
         }
         Ok(page)
     }
@@ -210,13 +213,16 @@ impl Sealed {
     }
 
     fn last(&self) -> Option<Position> {
-        let key = |merchant: &String, id: &str| (merchant.clone(), id.into());
-        let card = self.cards.last().map(|(_, row)| Position { card: row.id, ..Position::default() });
+        let key = |merchant: &String, id: &str| Position {
+            merchant: merchant.clone(),
+            card: Id::default(),
+            key: id.into(),
+        };
+        let card = self.cards.last().map(|(merchant, row)| Position { card: row.id, ..key(merchant, "") });
         let instrument = self.instruments.last().map(|(merchant, row)| key(merchant, row.token.as_str()));
         let customer = self.customers.last().map(|(merchant, row)| key(merchant, &row.id));
         let credential = self.credentials.last().map(|row| key(&row.merchant, &row.id));
-        let other = instrument.or(customer).or(credential);
-        card.or_else(|| Some(Position { key: other?, ..Position::default() }))
+        card.or(instrument).or(customer).or(credential)
     }
 }
 
@@ -224,7 +230,7 @@ impl Resealed {
     /// Puts the row in the place of what was there; says whether it was still that.
     fn put(&self, rows: &dyn Rows) -> Result<bool> {
         match self {
-            Resealed::Card(row, was) => rows.reseal_card(row, was),
+            Resealed::Card(merchant, row, was) => rows.reseal_card(merchant, row, was),
             Resealed::Instrument(merchant, row, was) => rows.update_instrument(merchant, row, was),
             Resealed::Customer(merchant, row, was) => rows.update_customer(merchant, row, was),
             Resealed::Credential(row, was) => rows.update_credential(row, was),

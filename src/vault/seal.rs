@@ -4,6 +4,8 @@
 //! associated data begins with a label and binds merchant, ids and the clear columns beside it: a swapped row, a
 //! re-pointed token or an edited column does not open. The same row's older version put back is not noticed.
 //!
+//! Format 2 is free: for an instrument that binds a count of uses, or a token that was brought along.
+//!
 //! Sealing and opening wipe the stack behind themselves: what follows them may wait for a disk or a socket, and meanwhile
 //! neither keys nor what was sealed may lie there.
 

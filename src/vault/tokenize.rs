@@ -414,7 +414,7 @@ impl<'r> Run<'r> {
         ids.sort_unstable();
         ids.dedup();
         // One that was there a moment ago and is gone now was purged.
-        if !ids.is_empty() && self.rows.lock_cards(&ids)?.contains(&false) {
+        if !ids.is_empty() && self.rows.lock_cards(&job.merchant, &ids)?.contains(&false) {
             return Err(again());
         }
         self.known = known;

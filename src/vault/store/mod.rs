@@ -6,9 +6,11 @@
 
 pub mod memory;
 mod open_files;
+mod packed;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
+mod tenants;
 
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyTable, WrappedKey};
@@ -113,7 +115,7 @@ pub trait Rows: KeyRows {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>>;
     /// Keeps other writers off these cards until the transaction ends; says which of them are still there. The ids are
     /// in ascending order, so that two writers do not wait for each other.
-    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>>;
+    fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>>;
     /// New cards, instruments, audit lines and idempotency keys. Again, where one of them is there already.
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()>;
     /// A fingerprint of a card that has others already; one that is there is left as it is.
@@ -123,7 +125,7 @@ pub trait Rows: KeyRows {
     /// How many cards of all merchants have a fingerprint of one of two index generations. Reads every fingerprint.
     fn count_indexed(&self, generations: [u32; 2]) -> Result<u64>;
     /// Puts a card's newly sealed number in the place of `was`; says whether it was still there.
-    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool>;
+    fn reseal_card(&self, merchant: &str, card: &CardRow, was: &[u8]) -> Result<bool>;
     /// Removes a card and those of its fingerprints that are given.
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()>;
 
@@ -184,12 +186,17 @@ pub trait Rows: KeyRows {
     /// Lines of the audit trail in the order of their ids, which is that of time.
     fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>>;
 
-    /// Cards of all merchants in the order of their ids.
-    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>>;
-    /// Instruments of all merchants in the order of merchant and token.
-    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>>;
-    /// Customers of all merchants in the order of merchant and id.
-    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>>;
+    /// Cards of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's id.
+    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>>;
+    /// Instruments of all merchants, merchant by merchant, in the order of their tokens: those behind a merchant's
+    /// token.
+    fn all_instruments(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, InstrumentRow)>>;
+    /// Customers of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's id.
+    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>>;
     /// How many rows each epoch has sealed. Reads every row.
     fn tally(&self) -> Result<Vec<Tally>>;
 }

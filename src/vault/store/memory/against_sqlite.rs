@@ -15,7 +15,9 @@ use std::time::Duration;
 
 const MERCHANTS: [&str; 3] = ["", "m", "m-2"];
 const NAMES: [&str; 4] = ["", "a", "a b", "b"];
-const TOKENS: [&str; 4] = ["a", "aa", "b-1", "zz"];
+/// One of each form.
+const TOKENS: [&str; 4] =
+    ["a", "b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7", "b0b1b2b3-b4b5-46b7-88b9-babbbcbdbebf", "zz"];
 
 /// A step of a transaction: which one, and out of which rows.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +108,7 @@ impl Step {
     }
 
     fn print(self) -> Print {
-        Print { generation: u32::from(self.third), print: [self.one; 32] }
+        Print { generation: u32::from(self.third), print: [self.one; 16] }
     }
 
     /// Does it; what came of it goes into `said`.
@@ -137,8 +139,8 @@ impl Step {
             4 => rows.add_print(merchant, &self.print(), &id(other)).map(|()| true)?,
             // Which ones go first is nowhere said: all that are meant go.
             5 => rows.delete_prints(third.into(), 100)? > 0,
-            6 => rows.reseal_card(&self.card(), &was)?,
-            7 => rows.delete_card(merchant, &id(one), &[[other; 32]]).map(|()| true)?,
+            6 => rows.reseal_card(merchant, &self.card(), &was)?,
+            7 => rows.delete_card(merchant, &id(one), &[[other; 16]]).map(|()| true)?,
             8 | 9 => rows.update_instrument(merchant, &self.instrument(), &was)?,
             10 => rows.delete_instrument(merchant, &token(other), third == 0).map(|()| true)?,
             11 => rows.forget_keys(one.into(), 100)? > 0,
@@ -177,7 +179,7 @@ fn credential(row: &CredentialRow) -> String {
 
 /// All that can be asked of a store about a merchant.
 fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()> {
-    let prints: Vec<_> = (0..4).map(|print| [print; 32]).collect();
+    let prints: Vec<_> = (0..4).map(|print| [print; 16]).collect();
     let known = rows.known_cards(merchant, &prints)?;
     write!(said, "{:?}", known.iter().map(|row| row.as_ref().map(card)).collect::<Vec<_>>()).unwrap();
     let tokens: Vec<_> = (0..4).map(token).collect();
@@ -197,7 +199,7 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
             .unwrap();
         for active in [None, Some(true), Some(false)] {
             for customer in [None, Some("")].into_iter().chain(NAMES.map(Some)) {
-                let after = [None, Some(""), Some("a"), Some("aa \u{e9}")][usize::from(at)];
+                let after = [None, Some(""), Some(TOKENS[2]), Some("aa \u{e9}")][usize::from(at)];
                 let (offset, limit) = (usize::from(at == 2), 2 + usize::from(at));
                 let query = Listing { customer, active, after, offset, limit };
                 let rows_of = rows.list(merchant, &query).map_err(|error| error.code());
@@ -214,6 +216,7 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
             write!(said, "{:?}", lines.iter().map(shown).collect::<Vec<_>>()).unwrap();
         }
     }
+    write!(said, "{:?}", rows.lock_cards(merchant, &[id(0), id(1), id(2), id(3)])?).unwrap();
     let found = rows.customers(merchant, "c-0", 2)?;
     write!(said, "{:?}", found.iter().map(customer).collect::<Vec<_>>()).unwrap();
     let found = rows.credentials(merchant, "", 2)?;
@@ -228,12 +231,13 @@ fn all_of(store: &dyn Store) -> String {
         for merchant in MERCHANTS {
             of_merchant(rows, merchant, &mut said)?;
         }
-        write!(said, "{:?} {:?}", rows.fence()?.version, rows.lock_cards(&[id(0), id(1), id(2), id(3)])?)
-            .unwrap();
-        let cards = rows.all_cards(&id(0), 3)?;
-        write!(said, "{:?}", cards.iter().map(|(of, row)| of.clone() + &card(row)).collect::<Vec<_>>())
-            .unwrap();
-        for after in [("", ""), ("", "a"), ("m", "b-1"), ("n", "")] {
+        write!(said, "{:?}", rows.fence()?.version).unwrap();
+        for after in [None, Some(("", &id(0))), Some(("m", &id(1))), Some(("n", &id(2)))] {
+            let cards = rows.all_cards(after, 3)?;
+            write!(said, "{:?}", cards.iter().map(|(of, row)| of.clone() + &card(row)).collect::<Vec<_>>())
+                .unwrap();
+        }
+        for after in [None, Some(("", "")), Some(("", "a")), Some(("m", TOKENS[1])), Some(("n", ""))] {
             let found = rows.all_instruments(after, 5)?;
             write!(
                 said,

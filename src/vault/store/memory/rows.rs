@@ -1,33 +1,33 @@
 //! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
 
+use super::super::packed::Packed;
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow,
-    Listing, Print, Rows, Tally, UsedKey, again,
+    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, ID_LEN, Id,
+    InstrumentRow, Listing, Print, Rows, Tally, UsedKey, again,
 };
 use super::table::{Table, Undo};
 use crate::error::{Code, Error, Result};
 use crate::keys::KeyTable;
-use crate::scheme::{TOKEN_MAX, Token};
+use crate::scheme::Token;
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Included, Unbounded};
 
-/// A merchant, by its place among those that were ever named: a short key, which stays.
-type Merchant = u32;
+/// A merchant, by its place among those that have rows, which stays.
+type Merchant = i64;
 
 /// All rows.
 #[derive(Default)]
 pub struct Tables {
-    /// Never undone: a merchant without rows is none.
-    merchants: BTreeMap<String, Merchant>,
+    merchants: Table<String, Merchant>,
+    merchant_names: Table<Merchant, String>,
     pub(super) keys: Table<(), KeyTable>,
-    cards: Table<Id, (Merchant, CardRow)>,
+    cards: Table<(Merchant, Id), CardRow>,
     prints: Table<(Merchant, Fingerprint), (Id, u32)>,
-    instruments: Table<(Merchant, TokenKey), InstrumentRow>,
-    of_card: Table<(Merchant, Id, TokenKey), ()>,
+    instruments: Table<(Merchant, Packed), InstrumentRow>,
+    of_card: Table<(Merchant, Id, Packed), ()>,
     /// And whether it is active: to count a customer's, no instrument is looked at.
-    of_customer: Table<(Merchant, String, TokenKey), bool>,
-    tombstones: Table<(Merchant, TokenKey), ()>,
+    of_customer: Table<(Merchant, String, Packed), bool>,
+    tombstones: Table<(Merchant, Packed), ()>,
     customers: Table<(Merchant, String), CustomerRow>,
     references: Table<(Merchant, String), String>,
     names: Table<(Merchant, String), (String, i64)>,
@@ -37,6 +37,8 @@ pub struct Tables {
 
 impl Tables {
     fn each(&mut self, what: impl Fn(&mut dyn Undo)) {
+        what(&mut self.merchants);
+        what(&mut self.merchant_names);
         what(&mut self.keys);
         what(&mut self.cards);
         what(&mut self.prints);
@@ -62,30 +64,32 @@ impl Tables {
     }
 
     fn merchant(&self, name: &str) -> Option<Merchant> {
-        self.merchants.get(name).copied()
+        self.merchants.get(&name.to_owned()).copied()
     }
 
+    /// A merchant's place, which it gets with its first row.
     fn merchant_or_new(&mut self, name: &str) -> Merchant {
-        let next = self.merchants.len() as Merchant;
-        self.merchant(name).unwrap_or_else(|| *self.merchants.entry(name.to_owned()).or_insert(next))
+        self.merchant(name).unwrap_or_else(|| {
+            let next = self.merchants.len() as Merchant + 1;
+            self.merchants.put(name.to_owned(), next);
+            self.merchant_names.put(next, name.to_owned());
+            next
+        })
     }
 
-    /// The merchants from a name on, in the order of their names.
-    fn merchants_from(&self, name: &str) -> impl Iterator<Item = (&String, Merchant)> {
-        self.merchants.range::<str, _>((Included(name), Unbounded)).map(|(name, merchant)| (name, *merchant))
+    /// The merchant's place, or that before all merchants.
+    fn merchant_or_none(&self, name: &str) -> Merchant {
+        self.merchant(name).unwrap_or(0)
     }
 
-    /// The merchants' names, each at its merchant's place.
-    fn names_of_merchants(&self) -> Vec<&String> {
-        let mut names: Vec<_> = self.merchants.iter().collect();
-        names.sort_unstable_by_key(|(_, merchant)| **merchant);
-        names.into_iter().map(|(name, _)| name).collect()
+    fn name_of(&self, merchant: Merchant) -> Result<String> {
+        self.merchant_names.get(&merchant).cloned().ok_or_else(|| Code::Tampered.into())
     }
 
     /// `Tampered` where its card is gone.
-    fn with_card(&self, instrument: &InstrumentRow) -> Result<(InstrumentRow, CardRow)> {
-        let card = self.cards.get(&instrument.card).map(|(_, card)| card.clone());
-        Ok((instrument.clone(), card.unwrap_or_else(|| CardRow::gone(instrument.card))))
+    fn with_card(&self, merchant: Merchant, row: &InstrumentRow) -> Result<(InstrumentRow, CardRow)> {
+        let card = self.cards.get(&(merchant, row.card)).cloned();
+        Ok((row.clone(), card.unwrap_or_else(|| CardRow::gone(row.card))))
     }
 
     /// The tokens of a listing in their order, without regard to its limit and offset.
@@ -93,10 +97,10 @@ impl Tables {
         &'t self,
         merchant: Merchant,
         query: &Listing<'t>,
-    ) -> Box<dyn Iterator<Item = &'t TokenKey> + 't> {
+    ) -> Box<dyn Iterator<Item = &'t Packed> + 't> {
         let Listing { active, after, .. } = *query;
-        let first = padded(after.unwrap_or_default());
-        let wanted = move |(token, is): (&'t TokenKey, bool)| {
+        let first = Packed::of_text(after.unwrap_or_default());
+        let wanted = move |(token, is): (&'t Packed, bool)| {
             let wanted = active.is_none_or(|active| is == active) && after.is_none_or(|_| *token > first);
             wanted.then_some(token)
         };
@@ -115,36 +119,21 @@ impl Tables {
     }
 
     fn insert_instrument(&mut self, merchant: Merchant, row: &InstrumentRow) -> bool {
-        let token = key_of(&row.token);
+        let token = Packed::of(&row.token);
         self.of_card.put((merchant, row.card, token), ());
         self.of_customer.put((merchant, row.customer.clone(), token), row.active);
         self.instruments.add((merchant, token), row.clone())
     }
 
-    fn remove_instrument(&mut self, merchant: Merchant, token: TokenKey) {
+    /// Removes an instrument; says whether it was there.
+    fn remove_instrument(&mut self, merchant: Merchant, token: Packed) -> bool {
         if let Some(row) = self.instruments.get(&(merchant, token)) {
             let (card, customer) = (row.card, row.customer.clone());
             self.of_card.remove(&(merchant, card, token));
             self.of_customer.remove(&(merchant, customer, token));
-            self.instruments.remove(&(merchant, token));
         }
+        self.instruments.remove(&(merchant, token))
     }
-}
-
-/// A token's text with zeros behind it, which stand before all characters that a token has: keys are in the order of
-/// the texts.
-type TokenKey = [u8; TOKEN_MAX];
-
-fn key_of(token: &Token) -> TokenKey {
-    padded(token.as_str())
-}
-
-/// As much of a text as a token can have: no token behind the text is before this.
-fn padded(text: &str) -> TokenKey {
-    let mut key = [0; TOKEN_MAX];
-    let len = text.len().min(TOKEN_MAX);
-    key[..len].copy_from_slice(&text.as_bytes()[..len]);
-    key
 }
 
 /// What a transaction may do with the tables.
@@ -186,15 +175,16 @@ impl Rows for MemoryRows<'_> {
         let merchant = tables.merchant(merchant);
         let find = |print: &Fingerprint| {
             let (card, _) = tables.prints.get(&(merchant?, *print))?;
-            tables.cards.get(card).map(|(_, card)| card.clone())
+            tables.cards.get(&(merchant?, *card)).cloned()
         };
         Ok(prints.iter().map(find).collect())
     }
 
     /// A writer is alone.
-    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
+    fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>> {
         let tables = self.tables();
-        Ok(ids.iter().map(|id| tables.cards.has(id)).collect())
+        let merchant = tables.merchant_or_none(merchant);
+        Ok(ids.iter().map(|id| tables.cards.has(&(merchant, *id))).collect())
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
@@ -202,7 +192,7 @@ impl Rows for MemoryRows<'_> {
         let merchant = tables.merchant_or_new(merchant);
         let mut new = true;
         for card in &fresh.cards {
-            new &= tables.cards.add(card.id, (merchant, (*card).clone()));
+            new &= tables.cards.add((merchant, card.id), (*card).clone());
         }
         for (print, card) in &fresh.prints {
             new &= tables.prints.add((merchant, print.print), (*card, print.generation));
@@ -230,62 +220,72 @@ impl Rows for MemoryRows<'_> {
         let mut tables = self.change()?;
         let of_generation = tables.prints.iter().filter(|(_, row)| row.1 == generation);
         let gone: Vec<_> = of_generation.map(|(key, _)| *key).take(limit).collect();
-        gone.iter().for_each(|key| tables.prints.remove(key));
+        for key in &gone {
+            tables.prints.remove(key);
+        }
         Ok(gone.len())
     }
 
     fn count_indexed(&self, generations: [u32; 2]) -> Result<u64> {
         let tables = self.tables();
         let indexed = tables.prints.iter().filter(|(_, (_, generation))| generations.contains(generation));
-        Ok(indexed.map(|(_, (card, _))| *card).collect::<BTreeSet<Id>>().len() as u64)
+        Ok(indexed.map(|((merchant, _), (card, _))| (*merchant, *card)).collect::<BTreeSet<_>>().len() as u64)
     }
 
-    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+    fn reseal_card(&self, merchant: &str, card: &CardRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let Some((merchant, old)) = tables.cards.get(&card.id).filter(|(_, old)| old.sealed == was) else {
+        let place = (tables.merchant_or_none(merchant), card.id);
+        let Some(old) = tables.cards.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
-        let new = (*merchant, CardRow { sealed: card.sealed.clone(), ..old.clone() });
-        tables.cards.put(card.id, new);
+        let new = CardRow { sealed: card.sealed.clone(), ..old.clone() };
+        tables.cards.put(place, new);
         Ok(true)
     }
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let mut tables = self.change()?;
-        tables.cards.remove(id);
-        let merchant = tables.merchant_or_new(merchant);
-        prints.iter().for_each(|print| tables.prints.remove(&(merchant, *print)));
+        let merchant = tables.merchant_or_none(merchant);
+        if !tables.cards.remove(&(merchant, *id)) {
+            return Err(again());
+        }
+        for print in prints {
+            tables.prints.remove(&(merchant, *print));
+        }
         Ok(())
     }
 
     fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
         let mut tables = self.change()?;
-        let merchant = tables.merchant_or_new(merchant);
+        let merchant = tables.merchant_or_none(merchant);
         let of_card = tables.prints.iter().filter(|(key, row)| key.0 == merchant && row.0 == *card);
         let gone: Vec<_> = of_card.map(|(key, _)| *key).collect();
-        gone.iter().for_each(|key| tables.prints.remove(key));
+        for key in &gone {
+            tables.prints.remove(key);
+        }
         Ok(())
     }
 
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(None) };
-        tables.instruments.get(&(merchant, key_of(token))).map(|row| tables.with_card(row)).transpose()
+        let row = tables.instruments.get(&(merchant, Packed::of(token)));
+        row.map(|row| tables.with_card(merchant, row)).transpose()
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
-        let ends = (merchant, *card, [0; TOKEN_MAX])..=(merchant, *card, [u8::MAX; TOKEN_MAX]);
+        let ends = (merchant, *card, Packed::FIRST)..=(merchant, *card, Packed::LAST);
         let tokens = tables.of_card.range(ends).map(|(key, ())| (merchant, key.2));
         let mut rows: Vec<_> = tokens.filter_map(|key| tables.instruments.get(&key)).cloned().collect();
-        rows.sort_by(|a, b| (b.created_at, b.token.as_str()).cmp(&(a.created_at, a.token.as_str())));
+        rows.sort_by(|a, b| (b.created_at, Packed::of(&b.token)).cmp(&(a.created_at, Packed::of(&a.token))));
         Ok(rows)
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), key_of(&row.token));
+        let place = (tables.merchant_or_none(merchant), Packed::of(&row.token));
         let Some(old) = tables.instruments.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
@@ -297,8 +297,10 @@ impl Rows for MemoryRows<'_> {
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), key_of(token));
-        tables.remove_instrument(place.0, place.1);
+        let place = (tables.merchant_or_new(merchant), Packed::of(token));
+        if !tables.remove_instrument(place.0, place.1) {
+            return Err(again());
+        }
         if bury && !tables.tombstones.add(place, ()) {
             return Err(again());
         }
@@ -308,7 +310,7 @@ impl Rows for MemoryRows<'_> {
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
         let tables = self.tables();
         let Some(merchant) = tables.merchant(merchant) else { return Ok(vec![false; tokens.len()]) };
-        let places = tokens.iter().map(|token| (merchant, key_of(token)));
+        let places = tokens.iter().map(|token| (merchant, Packed::of(token)));
         Ok(places.map(|place| tables.instruments.has(&place) || tables.tombstones.has(&place)).collect())
     }
 
@@ -317,7 +319,7 @@ impl Rows for MemoryRows<'_> {
         let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
         let tokens = tables.listed(merchant, query).skip(query.offset).take(query.limit);
         let rows = tokens.filter_map(|token| tables.instruments.get(&(merchant, *token)));
-        rows.map(|row| tables.with_card(row)).collect()
+        rows.map(|row| tables.with_card(merchant, row)).collect()
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
@@ -342,7 +344,9 @@ impl Rows for MemoryRows<'_> {
         let mut tables = self.change()?;
         let old = tables.names.iter().filter(|(_, (_, at))| *at < before);
         let gone: Vec<_> = old.map(|(key, _)| key.clone()).take(limit).collect();
-        gone.iter().for_each(|key| tables.names.remove(key));
+        for key in &gone {
+            tables.names.remove(key);
+        }
         Ok(gone.len())
     }
 
@@ -361,7 +365,9 @@ impl Rows for MemoryRows<'_> {
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
-        Ok(self.change()?.credentials.add(row.id.clone(), row.clone()))
+        let mut tables = self.change()?;
+        tables.merchant_or_new(&row.merchant);
+        Ok(tables.credentials.add(row.id.clone(), row.clone()))
     }
 
     fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool> {
@@ -422,7 +428,7 @@ impl Rows for MemoryRows<'_> {
 
     fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), row.id.clone());
+        let place = (tables.merchant_or_none(merchant), row.id.clone());
         let Some(old) = tables.customers.get(&place).filter(|old| old.sealed == was) else {
             return Ok(false);
         };
@@ -433,12 +439,11 @@ impl Rows for MemoryRows<'_> {
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let mut tables = self.change()?;
-        let place = (tables.merchant_or_new(merchant), id.to_owned());
-        if let Some(row) = tables.customers.get(&place) {
-            let reference = (place.0, row.reference.clone());
-            tables.references.remove(&reference);
-            tables.customers.remove(&place);
-        }
+        let place = (tables.merchant_or_none(merchant), id.to_owned());
+        let row = tables.customers.get(&place).ok_or_else(again)?;
+        let reference = (place.0, row.reference.clone());
+        tables.references.remove(&reference);
+        tables.customers.remove(&place);
         Ok(())
     }
 
@@ -463,34 +468,31 @@ impl Rows for MemoryRows<'_> {
         Ok(about.take(query.limit).map(|(_, line)| line.clone()).collect())
     }
 
-    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
         let tables = self.tables();
-        let names: Vec<&String> = tables.names_of_merchants();
-        let rows = tables.cards.behind(*after).take(limit);
-        Ok(rows.map(|(_, (merchant, row))| (names[*merchant as usize].clone(), row.clone())).collect())
+        let after = after.map_or((0, [0; ID_LEN]), |(name, id)| (tables.merchant_or_none(name), *id));
+        let rows = tables.cards.behind(after).take(limit);
+        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 
-    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
-        let tables = &*self.tables();
-        let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
-            let of_all = Listing { after: (name == after.0).then_some(after.1), ..Listing::default() };
-            let tokens = tables.listed(merchant, &of_all);
-            let rows = tokens.filter_map(move |token| tables.instruments.get(&(merchant, *token)));
-            rows.map(move |row| (name.clone(), row.clone()))
-        });
-        Ok(rows.take(limit).collect())
+    fn all_instruments(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, InstrumentRow)>> {
+        let tables = self.tables();
+        let (merchant, token) = after.unwrap_or_default();
+        let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
+        let rows = tables.instruments.behind((merchant, Packed::of_text(token))).take(limit);
+        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 
-    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
         let tables = self.tables();
-        let rows = tables.merchants_from(after.0).flat_map(|(name, merchant)| {
-            let first = if name == after.0 { after.1 } else { "" };
-            let behind = tables.customers.behind((merchant, first.to_owned()));
-            behind
-                .take_while(move |(key, _)| key.0 == merchant)
-                .map(move |(_, row)| (name.clone(), row.clone()))
-        });
-        Ok(rows.take(limit).collect())
+        let (merchant, id) = after.unwrap_or_default();
+        let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
+        let rows = tables.customers.behind((merchant, id.to_owned())).take(limit);
+        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
     }
 
     fn tally(&self) -> Result<Vec<Tally>> {
@@ -502,7 +504,7 @@ impl Rows for MemoryRows<'_> {
             *one(tallies.entry(epoch).or_insert(Tally { epoch, ..Tally::default() })) += 1;
             Ok::<(), Error>(())
         };
-        for (_, (_, row)) in tables.cards.iter() {
+        for (_, row) in tables.cards.iter() {
             tally(&row.sealed, |tally| &mut tally.cards)?;
         }
         for (_, row) in tables.instruments.iter() {

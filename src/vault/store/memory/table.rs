@@ -58,6 +58,10 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.rows.range((Bound::Excluded(key), Bound::Unbounded))
     }
 
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter()
     }
@@ -77,10 +81,12 @@ impl<K: Ord + Clone, V> Table<K, V> {
         fresh
     }
 
-    pub fn remove(&mut self, key: &K) {
-        if let Some((key, was)) = self.rows.remove_entry(key) {
-            self.before.push((key, Some(was)));
-        }
+    /// Removes a row; says whether it was there.
+    pub fn remove(&mut self, key: &K) -> bool {
+        let removed = self.rows.remove_entry(key);
+        let was_there = removed.is_some();
+        self.before.extend(removed.map(|(key, was)| (key, Some(was))));
+        was_there
     }
 }
 
@@ -93,7 +99,9 @@ mod tests {
     fn change(table: &mut Table<u8, u8>, (key, row): (u8, Option<u8>)) {
         match row {
             Some(row) => table.put(key, row),
-            None => table.remove(&key),
+            None => {
+                table.remove(&key);
+            }
         }
     }
 

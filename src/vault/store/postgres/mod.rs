@@ -6,6 +6,7 @@
 mod client;
 mod connect;
 mod fault;
+mod form;
 mod keys;
 mod rows;
 mod schema;
@@ -45,6 +46,7 @@ impl PostgresStore {
         let target = Target::parse(url, patience)?;
         let mut session = Session::new(target.connect()?)?;
         schema::open(&mut session, patience, create, upgrade)?;
+        form::check(&mut session)?;
         Ok(PostgresStore { target, idle: Mutex::new(vec![session]), out_of_reach: Mutex::default() })
     }
 
@@ -76,7 +78,10 @@ impl PostgresStore {
     fn connect(&self) -> Result<Session> {
         let mut out_of_reach = None;
         let session = match self.target.attempt() {
-            Ok(client) => Session::new(client),
+            Ok(client) => Session::new(client).and_then(|mut session| {
+                form::check(&mut session)?;
+                Ok(session)
+            }),
             Err(unreached) if unreached.may_pass() => {
                 out_of_reach = Some(unreached.into_error());
                 Err(again())

@@ -3,13 +3,16 @@
 //! Arrays are unnested and looked up one by one (`lateral`, with a limit that keeps it so): the second column of a key
 //! that is `= any` of an array may be taken for a filter, and all of a merchant's rows are read.
 
+use super::super::packed::{self, Packed};
+use super::super::tenants::stray;
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
-    InstrumentRow, Listing, Print, Rows, Tally,
+    InstrumentRow, Listing, Print, Rows, Tally, again, is_again,
 };
 use super::session::Session;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
+use crate::secret::Random;
 use postgres::Row;
 use postgres::types::{FromSql, ToSql};
 use std::cell::{Cell, RefCell};
@@ -20,31 +23,42 @@ const INSTRUMENT: &str =
     "i.token, i.card, i.customer, i.expiry, i.active, i.created_at, i.keep_until, i.sealed";
 const INSTRUMENT_COLUMNS: usize = 8;
 const CARD: &str = "c.id, c.network, c.iin, c.last4, c.pan";
-const CREDENTIAL: &str = "id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed";
-const CUSTOMER: &str = "id, coalesce(reference, ''), created_at, updated_at, deleted_at, sealed";
+const CARD_COLUMNS: usize = 5;
+const CREDENTIAL: &str = "k.id, coalesce(m.name, chr(1) || k.merchant), k.dialect, k.subject, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.sealed";
+const CREDENTIALS: &str = "credential k left join merchant m on m.id = k.merchant";
+const CUSTOMER: &str = "c.id, coalesce(c.reference, ''), c.created_at, c.updated_at, c.deleted_at, c.sealed";
+const CUSTOMER_COLUMNS: usize = 6;
 
-/// Everything that is new in one statement, and one round trip.
+/// Everything that is new in one statement, and one round trip; answers how many rows of each kind were inserted.
 const INSERT: &str = "
     with cards as (
-        insert into card (id, merchant, network, iin, last4, pan)
-        select u.id, $1, u.network, u.iin, u.last4, u.pan
-        from unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[]) as u (id, network, iin, last4, pan)),
+        insert into card (merchant, id, network, iin, last4, pan)
+        select $1::bigint, u.id, u.network, u.iin, u.last4, u.pan
+        from unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[]) as u (id, network, iin, last4, pan)
+        returning 1),
     prints as (
         insert into card_fp (merchant, fingerprint, card, generation)
         select $1, u.print, u.card, u.generation
-        from unnest($7::bytea[], $8::bytea[], $9::int[]) as u (print, card, generation)),
+        from unnest($7::bytea[], $8::bytea[], $9::int[]) as u (print, card, generation)
+        returning 1),
     instruments as (
         insert into instrument (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
         select $1, u.token, u.card, u.customer, u.expiry, u.active, u.created_at, u.keep_until, u.sealed
-        from unnest($10::text[], $11::bytea[], $12::text[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
-                    $17::bytea[]) as u (token, card, customer, expiry, active, created_at, keep_until, sealed)),
+        from unnest($10::bytea[], $11::bytea[], $12::text[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
+                    $17::bytea[]) as u (token, card, customer, expiry, active, created_at, keep_until, sealed)
+        returning 1),
     keys as (
         insert into idempotency (merchant, key, token, at)
-        select $1, u.key, u.token, u.at from unnest($18::text[], $19::text[], $20::bigint[]) as u (key, token, at))
-    insert into audit (merchant, id, at, actor, action, token, reason)
-    select $1, u.id, u.at, u.actor, u.action, u.token, u.reason
-    from unnest($21::bytea[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
-        as u (id, at, actor, action, token, reason)";
+        select $1, u.key, u.token, u.at from unnest($18::text[], $19::bytea[], $20::bigint[]) as u (key, token, at)
+        returning 1),
+    lines as (
+        insert into audit (merchant, id, at, actor, action, token, reason)
+        select $27, u.id, u.at, u.actor, u.action, u.token, u.reason
+        from unnest($21::bytea[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
+            as u (id, at, actor, action, token, reason)
+        returning 1)
+    select (select count(*) from cards), (select count(*) from prints), (select count(*) from instruments),
+        (select count(*) from keys), (select count(*) from lines)";
 
 /// The rows behind a session.
 pub struct PostgresRows<'s> {
@@ -88,6 +102,56 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, &[&allowed]).map(drop)
     }
 
+    /// A merchant's number; 0, which none has, where it has no row yet.
+    pub fn tenant(&self, merchant: &str) -> Result<i64> {
+        if let Some(number) = stray(merchant).or_else(|| self.session.borrow().tenants.get(merchant)) {
+            return Ok(number);
+        }
+        let sql = "select id from merchant where name = $1";
+        let found = self.find(sql, &[&merchant], |row| get::<i64>(row, 0))?;
+        if let Some(number) = found {
+            self.session.borrow().tenants.note(merchant, number);
+        }
+        Ok(found.unwrap_or(0))
+    }
+
+    /// The number of the merchant behind whose row a page begins; the least of all numbers before the first page, so
+    /// that rows with a number that nobody was given are seen too.
+    fn behind(&self, merchant: Option<&str>) -> Result<i64> {
+        merchant.map_or(Ok(i64::MIN), |merchant| self.tenant(merchant))
+    }
+
+    /// A merchant's number, which it gets where it has none: a random one, so that two merchants are not in each
+    /// other's way. Of two writers that bring one merchant the second waits for the first.
+    pub fn tenant_or_new(&self, merchant: &str) -> Result<i64> {
+        let known = self.tenant(merchant)?;
+        if known != 0 {
+            return Ok(known);
+        }
+        let drawn = i64::from_be_bytes(Random::new().take()?) & i64::MAX;
+        let sql = "insert into merchant (id, name) values ($1, $2) on conflict do nothing";
+        self.change(sql, &[&drawn.max(1), &merchant])?;
+        match self.tenant(merchant)? {
+            0 => Err(again()),
+            number => Ok(number),
+        }
+    }
+
+    /// A statement that changes one row: `Tampered` where it did not.
+    fn change_one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
+        if self.change(sql, values)? == 1 { Ok(()) } else { Err(Code::Tampered.into()) }
+    }
+
+    /// Removes a row. Where there was none, again; `Tampered` where it is there still.
+    fn delete_one(&self, table: &str, key: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
+        if self.change(&format!("delete from {table} where merchant = $1 and {key} = $2"), values)? == 1 {
+            return Ok(());
+        }
+        let sql = format!("select 1 from {table} where merchant = $1 and {key} = $2");
+        let still_there = self.find(&sql, values, |_| Ok(()))?.is_some();
+        Err(if still_there { Code::Tampered.into() } else { again() })
+    }
+
     pub(super) fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
         Ok(self.session.borrow_mut().execute(sql, values)? as usize)
     }
@@ -95,10 +159,11 @@ impl<'s> PostgresRows<'s> {
 
 impl Rows for PostgresRows<'_> {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
+        let merchant = self.tenant(merchant)?;
         let sql = format!(
             "select {CARD}, w.print from unnest($2::bytea[]) as w (print)
              cross join lateral (select card from card_fp where merchant = $1 and fingerprint = w.print limit 1) as f
-             cross join lateral (select * from card where id = f.card limit 1) as c"
+             cross join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c"
         );
         let wanted: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
         let read = |row: &Row| Ok((get::<Vec<u8>>(row, 5)?, card_row(row, 0)?));
@@ -107,23 +172,28 @@ impl Rows for PostgresRows<'_> {
         Ok(prints.iter().map(|print| known.get(&print[..]).cloned()).collect())
     }
 
-    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
+    fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>> {
+        let merchant = self.tenant(merchant)?;
         let wanted: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
-        let sql = "select id from card where id = any($1) order by id for update";
-        let there: HashSet<Id> = self.all(sql, &[&wanted], |row| id(row, 0))?.into_iter().collect();
+        let sql = "select id from card where merchant = $1 and id = any($2) order by id for update";
+        let there: HashSet<Id> =
+            self.all(sql, &[&merchant, &wanted], |row| id(row, 0))?.into_iter().collect();
         Ok(ids.iter().map(|id| there.contains(id)).collect())
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
+        let number = self.tenant_or_new(merchant)?;
         let mut prints: Vec<_> = fresh.prints.iter().collect();
         // Two writers with the same cards take them in the same order.
         prints.sort_unstable_by_key(|(print, _)| print.print);
+        let tokens = column(&fresh.instruments, |row| Packed::of(&row.token));
+        let used = column(&fresh.keys, |used| Packed::of(used.token));
         let (cards, instruments, audits, keys) =
             (&fresh.cards, &fresh.instruments, &fresh.audits, &fresh.keys);
-        self.change(
+        let inserted = self.find(
             INSERT,
             &[
-                &merchant,
+                &number,
                 &column(cards, |row| &row.id[..]),
                 &column(cards, |row| row.network.as_str()),
                 &column(cards, |row| row.iin.as_str()),
@@ -132,7 +202,7 @@ impl Rows for PostgresRows<'_> {
                 &column(&prints, |(print, _)| &print.print[..]),
                 &column(&prints, |(_, card)| &card[..]),
                 &column(&prints, |(print, _)| print.generation as i32),
-                &column(instruments, |row| row.token.as_str()),
+                &column(&tokens, Packed::as_bytes),
                 &column(instruments, |row| &row.card[..]),
                 &column(instruments, |row| row.customer.as_str()),
                 &column(instruments, |row| row.expiry),
@@ -141,7 +211,7 @@ impl Rows for PostgresRows<'_> {
                 &column(instruments, |row| row.keep_until),
                 &column(instruments, |row| &row.sealed[..]),
                 &column(keys, |used| used.key),
-                &column(keys, |used| used.token.as_str()),
+                &column(&used, Packed::as_bytes),
                 &column(keys, |used| used.at),
                 &column(audits, |line| &line.id[..]),
                 &column(audits, |line| line.at),
@@ -149,12 +219,20 @@ impl Rows for PostgresRows<'_> {
                 &column(audits, |line| line.action.as_str()),
                 &column(audits, |line| line.token.as_str()),
                 &column(audits, |line| line.reason.as_str()),
+                &merchant,
             ],
+            |row| (0..5).map(|at| unsigned(row, at)).collect::<Result<Vec<u64>>>(),
         )?;
-        Ok(())
+        let wanted = [cards.len(), prints.len(), instruments.len(), keys.len(), audits.len()];
+        if inserted == Some(wanted.map(|len| len as u64).to_vec()) {
+            Ok(())
+        } else {
+            Err(Code::Tampered.into())
+        }
     }
 
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+        let merchant = self.tenant_or_new(merchant)?;
         self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values ($1, $2, $3, $4)
              on conflict (merchant, fingerprint) do nothing",
@@ -172,41 +250,50 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn count_indexed(&self, [one, other]: [u32; 2]) -> Result<u64> {
-        let sql = "select count(distinct card) from card_fp where generation in ($1, $2)";
+        let sql = "select count(*) from
+            (select distinct merchant, card from card_fp where generation in ($1, $2)) as indexed";
         self.read_whole_tables("on")?;
         let count = self.find(sql, &[&(one as i32), &(other as i32)], |row| unsigned(row, 0));
         self.read_whole_tables("off")?;
         Ok(count?.unwrap_or(0))
     }
 
-    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
-        let sql = "update card set pan = $2 where id = $1 and pan = $3";
-        Ok(self.change(sql, &[&&card.id[..], &card.sealed, &was])? == 1)
+    fn reseal_card(&self, merchant: &str, card: &CardRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card set pan = $3 where merchant = $1 and id = $2 and pan = $4";
+        Ok(self.change(sql, &[&merchant, &&card.id[..], &card.sealed, &was])? == 1)
     }
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
-        self.change("delete from card where id = $1", &[&&id[..]])?;
+        let merchant = self.tenant(merchant)?;
+        self.delete_one("card", "id", &[&merchant, &&id[..]])?;
         for print in prints {
-            let sql = "delete from card_fp where merchant = $1 and fingerprint = $2";
-            self.change(sql, &[&merchant, &&print[..]])?;
+            match self.delete_one("card_fp", "fingerprint", &[&merchant, &&print[..]]) {
+                // It has none under each index key while that is being changed.
+                Err(error) if is_again(&error) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
 
     fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
         let sql = "delete from card_fp where merchant = $1 and card = $2";
         self.change(sql, &[&merchant, &&card[..]]).map(drop)
     }
 
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
+        let merchant = self.tenant(merchant)?;
         let sql = format!(
-            "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.id = i.card
+            "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
              where i.merchant = $1 and i.token = $2"
         );
-        self.find(&sql, &[&merchant, &token.as_str()], pair_row)
+        self.find(&sql, &[&merchant, &Packed::of(token).as_bytes()], pair_row)
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = format!(
             "select {INSTRUMENT} from instrument i
              where i.merchant = $1 and i.card = $2 order by i.created_at desc, i.token desc"
@@ -215,10 +302,12 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let sql =
             "update instrument set customer = $3, expiry = $4, active = $5, keep_until = $6, sealed = $7
                    where merchant = $1 and token = $2 and sealed = $8";
-        let token = row.token.as_str();
+        let token = Packed::of(&row.token);
+        let token = token.as_bytes();
         let active = i32::from(row.active);
         let changed = self.change(
             sql,
@@ -228,38 +317,45 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
-        let token = token.as_str();
-        self.change("delete from instrument where merchant = $1 and token = $2", &[&merchant, &token])?;
+        let merchant = self.tenant_or_new(merchant)?;
+        let token = Packed::of(token);
+        let token = token.as_bytes();
+        self.delete_one("instrument", "token", &[&merchant, &token])?;
         if bury {
             let sql = "insert into tombstone (merchant, token) values ($1, $2)";
-            self.change(sql, &[&merchant, &token])?;
+            self.change_one(sql, &[&merchant, &token])?;
         }
         Ok(())
     }
 
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
-        let wanted: Vec<&str> = tokens.iter().map(Token::as_str).collect();
-        let sql = "select w.token from unnest($2::text[]) as w (token) cross join lateral (
+        let merchant = self.tenant(merchant)?;
+        let packed = column(tokens, Packed::of);
+        let wanted = column(&packed, Packed::as_bytes);
+        let sql = "select w.token from unnest($2::bytea[]) as w (token) cross join lateral (
                        select 1 from instrument where merchant = $1 and token = w.token
                        union all select 1 from tombstone where merchant = $1 and token = w.token limit 1) as taken";
-        let taken: HashSet<String> =
+        let taken: HashSet<Vec<u8>> =
             self.all(sql, &[&merchant, &wanted], |row| get(row, 0))?.into_iter().collect();
         Ok(wanted.iter().map(|token| taken.contains(*token)).collect())
     }
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
+        let merchant = self.tenant(merchant)?;
         let sql = listed(
             &format!("{INSTRUMENT}, {CARD}"),
             query,
             "and i.token > $4 order by i.token limit $5 offset $6",
         );
         let active = query.active.map(i32::from);
-        let after = query.after.unwrap_or_default();
+        let after = Packed::of_text(query.after.unwrap_or_default());
+        let after = after.as_bytes();
         let (limit, offset) = (count(query.limit), count(query.offset));
         self.all(&sql, &[&merchant, &query.customer, &active, &after, &limit, &offset], pair_row)
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
+        let merchant = self.tenant(merchant)?;
         let active = query.active.map(i32::from);
         let sql = listed("count(*)", query, "");
         let count = self.find(&sql, &[&merchant, &query.customer, &active], |row| unsigned(row, 0))?;
@@ -267,6 +363,7 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select w.key, u.token from unnest($2::text[]) as w (key) cross join lateral (
                        select token from idempotency where merchant = $1 and key = w.key limit 1) as u";
         let read = |row: &Row| Ok((get::<String>(row, 0)?, token(row, 1)?));
@@ -284,24 +381,25 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
+        let merchant = self.tenant_or_new(merchant)?;
         let sql = "insert into idempotency as known (merchant, key, token, at) values ($1, $2, $3, $4)
                    on conflict (merchant, key) do update set at = excluded.at where known.token = excluded.token";
-        Ok(self.change(sql, &[&merchant, &name, &token, &at])? == 1)
+        Ok(self.change(sql, &[&merchant, &name, &Packed::of_text(token).as_bytes(), &at])? == 1)
     }
 
     fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
-        self.find(&format!("select {CREDENTIAL} from credential where id = $1"), &[&id], credential_row)
+        self.find(&format!("select {CREDENTIAL} from {CREDENTIALS} where k.id = $1"), &[&id], credential_row)
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
-        let sql = format!(
-            "insert into credential ({CREDENTIAL}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing"
-        );
+        let merchant = self.tenant_or_new(&row.merchant)?;
         let inserted = self.change(
-            &sql,
+            "insert into credential
+             (id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
             &[
                 &row.id,
-                &row.merchant,
+                &merchant,
                 &row.dialect,
                 &row.subject,
                 &row.scopes,
@@ -320,33 +418,38 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = format!(
-            "select {CREDENTIAL} from credential where merchant = $1 and id > $2 order by id limit $3"
+            "select {CREDENTIAL} from {CREDENTIALS} where k.merchant = $1 and k.id > $2 order by k.id limit $3"
         );
         self.all(&sql, &[&merchant, &after, &count(limit)], credential_row)
     }
 
     fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
-        let sql = format!("select {CREDENTIAL} from credential where id > $1 order by id limit $2");
+        let sql = format!("select {CREDENTIAL} from {CREDENTIALS} where k.id > $1 order by k.id limit $2");
         self.all(&sql, &[&after, &count(limit)], credential_row)
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
-        let sql = format!("select {CUSTOMER} from customer where merchant = $1 and id = $2");
+        let merchant = self.tenant(merchant)?;
+        let sql = format!("select {CUSTOMER} from customer c where merchant = $1 and id = $2");
         self.find(&sql, &[&merchant, &id], |row| customer_row(row, 0))
     }
 
     fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
-        let sql = format!("select {CUSTOMER} from customer where merchant = $1 and reference = $2");
+        let merchant = self.tenant(merchant)?;
+        let sql = format!("select {CUSTOMER} from customer c where merchant = $1 and reference = $2");
         self.find(&sql, &[&merchant, &reference], |row| customer_row(row, 0))
     }
 
     fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select id from customer where merchant = $1 and id = $2 for update";
         Ok(self.find(sql, &[&merchant, &id], |_| Ok(()))?.is_some())
     }
 
     fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
+        let merchant = self.tenant_or_new(merchant)?;
         let reference = Some(row.reference.as_str()).filter(|reference| !reference.is_empty());
         let inserted = self.change(
             "insert into customer (merchant, id, reference, created_at, updated_at, deleted_at, sealed)
@@ -357,6 +460,7 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let sql = "update customer set updated_at = $3, deleted_at = $4, sealed = $5
                    where merchant = $1 and id = $2 and sealed = $6";
         let values: [&(dyn ToSql + Sync); 6] =
@@ -365,13 +469,14 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
-        self.change("delete from customer where merchant = $1 and id = $2", &[&merchant, &id])?;
-        Ok(())
+        let merchant = self.tenant(merchant)?;
+        self.delete_one("customer", "id", &[&merchant, &id])
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql =
-            format!("select {CUSTOMER} from customer where merchant = $1 and id > $2 order by id limit $3");
+            format!("select {CUSTOMER} from customer c where merchant = $1 and id > $2 order by id limit $3");
         self.all(&sql, &[&merchant, &after, &count(limit)], |row| customer_row(row, 0))
     }
 
@@ -399,27 +504,41 @@ impl Rows for PostgresRows<'_> {
         )
     }
 
-    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
-        let sql = format!("select c.merchant, {CARD} from card c where c.id > $1 order by c.id limit $2");
-        self.all(&sql, &[&&after[..], &count(limit)], |row| Ok((get(row, 0)?, card_row(row, 1)?)))
+    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
+        let sql = format!(
+            "select {CARD}, coalesce(m.name, chr(1) || c.merchant) from card c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > ($1, $2) order by c.merchant, c.id limit $3"
+        );
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
+        let id = after.map_or(&[][..], |(_, id)| &id[..]);
+        let read = |row: &Row| Ok((get(row, CARD_COLUMNS)?, card_row(row, 0)?));
+        self.all(&sql, &[&merchant, &id, &count(limit)], read)
     }
 
-    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
+    fn all_instruments(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, InstrumentRow)>> {
         let sql = format!(
-            "select {INSTRUMENT}, i.merchant from instrument i
+            "select {INSTRUMENT}, coalesce(m.name, chr(1) || i.merchant) from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > ($1, $2) order by i.merchant, i.token limit $3"
         );
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
+        let token = Packed::of_text(after.map_or("", |(_, token)| token));
         let read = |row: &Row| Ok((get(row, INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(&sql, &[&after.0, &after.1, &count(limit)], read)
+        self.all(&sql, &[&merchant, &token.as_bytes(), &count(limit)], read)
     }
 
-    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
         let sql = format!(
-            "select merchant, {CUSTOMER} from customer
-             where (merchant, id) > ($1, $2) order by merchant, id limit $3"
+            "select {CUSTOMER}, coalesce(m.name, chr(1) || c.merchant) from customer c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > ($1, $2) order by c.merchant, c.id limit $3"
         );
-        let read = |row: &Row| Ok((get(row, 0)?, customer_row(row, 1)?));
-        self.all(&sql, &[&after.0, &after.1, &count(limit)], read)
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
+        let id = after.map_or("", |(_, id)| id);
+        let read = |row: &Row| Ok((get(row, CUSTOMER_COLUMNS)?, customer_row(row, 0)?));
+        self.all(&sql, &[&merchant, &id, &count(limit)], read)
     }
 
     fn tally(&self) -> Result<Vec<Tally>> {
@@ -452,7 +571,7 @@ impl Rows for PostgresRows<'_> {
 fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
     let customer = if query.customer.is_some() { "i.customer = $2" } else { "$2::text is null" };
     format!(
-        "select {what} from instrument i left join card c on c.id = i.card
+        "select {what} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
          where i.merchant = $1 and {customer} and ($3::int is null or i.active = $3) {order}"
     )
 }
@@ -479,7 +598,7 @@ pub(super) fn id(row: &Row, at: usize) -> Result<Id> {
 }
 
 fn token(row: &Row, at: usize) -> Result<Token> {
-    Token::parse(get::<&str>(row, at)?.as_bytes()).map_err(|_| Code::Tampered.into())
+    packed::unpack(get(row, at)?)
 }
 
 /// Reads the card's columns, which begin at `at`.

@@ -1,5 +1,6 @@
 //! One session and its prepared statements, and what a failure on it means for the transaction.
 
+use super::super::tenants::Tenants;
 use super::super::{again, in_doubt};
 use super::client::Client;
 use super::fault::{self, Remedy};
@@ -39,13 +40,21 @@ pub struct Session {
     /// Whether the server knows how to take the fence.
     knows_fence: bool,
     broken: bool,
+    /// The merchants' numbers, as this session knows them.
+    pub tenants: Tenants,
 }
 
 impl Session {
     /// Over a new connection.
     pub fn new(mut client: Client) -> Result<Session> {
         let set = client.batch_execute(SETTINGS);
-        let mut session = Session { client, statements: HashMap::new(), knows_fence: false, broken: false };
+        let mut session = Session {
+            client,
+            statements: HashMap::new(),
+            knows_fence: false,
+            broken: false,
+            tenants: Tenants::default(),
+        };
         set.map_err(|error| session.failed(error))?;
         Ok(session)
     }
@@ -72,7 +81,14 @@ impl Session {
             self.run(PREPARE_FENCE)?;
             self.knows_fence = true;
         }
+        self.tenants.begin();
         self.last_row(if alone { "begin; execute fence_alone" } else { "begin; execute fence" })
+    }
+
+    /// Begins a transaction where there is no fence yet, or it is of an older version.
+    pub fn begin_without_fence(&mut self) -> Result<()> {
+        self.tenants.begin();
+        self.run("begin")
     }
 
     /// Sends statements without parameters in one go, and gives the fields of the last row as text.
@@ -119,7 +135,13 @@ impl Session {
             self.roll_back();
             return Err(error);
         }
-        self.client.batch_execute("commit").map_err(|error| {
+        let committed = self.client.batch_execute("commit");
+        if committed.is_ok() {
+            self.tenants.commit()
+        } else {
+            self.tenants.end()
+        }
+        committed.map_err(|error| {
             let in_doubt_now = fault::unknown(&error);
             let failed = self.failed(error);
             if in_doubt_now {
@@ -133,6 +155,7 @@ impl Session {
 
     /// Ends the transaction without its effects. Where that fails the session is of no use, and the server does it.
     pub fn roll_back(&mut self) {
+        self.tenants.end();
         if !self.is_broken() && self.client.batch_execute("rollback").is_err() {
             self.broken = true;
         }

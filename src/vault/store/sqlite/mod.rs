@@ -51,7 +51,7 @@ impl SqliteStore {
     }
 
     /// Lends the writing connection, opened where it is not.
-    fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    fn with_writer<T>(&self, work: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
         // A panic rolls its transaction back; the connection is as good as before.
         let mut held = lock(&self.writer);
         let opened = match held.take() {
@@ -64,7 +64,7 @@ impl SqliteStore {
             lock(&self.readers).clear();
             return Err(gone);
         }
-        let outcome = work(&opened.connection);
+        let outcome = work(opened);
         if !opened.connection.is_autocommit() {
             // Without memory a rollback may fail too; closing the connection is one.
             *held = None;
@@ -75,10 +75,9 @@ impl SqliteStore {
     /// One transaction for all jobs. An outcome a job.
     fn run(&self, jobs: &[&dyn Job]) -> Vec<Result<()>> {
         let mut one_failed = false;
-        let written = self.with_writer(|connection| {
-            transact(connection, || {
-                let rows = SqliteRows(connection);
-                let done = jobs.iter().try_for_each(|job| guarded(|| job.run(&rows)));
+        let written = self.with_writer(|opened| {
+            opened.transact(|rows| {
+                let done = jobs.iter().try_for_each(|job| guarded(|| job.run(rows)));
                 one_failed = done.is_err();
                 done
             })
@@ -94,12 +93,11 @@ impl SqliteStore {
     /// [`SqliteStore::run`] with a savepoint each, which keeps copies of pages.
     fn run_apart(&self, jobs: &[&dyn Job]) -> Vec<Result<()>> {
         let mut outcomes = Vec::with_capacity(jobs.len());
-        let written = self.with_writer(|connection| {
-            transact(connection, || {
-                let rows = SqliteRows(connection);
+        let written = self.with_writer(|opened| {
+            opened.transact(|rows| {
                 outcomes.clear();
                 for job in jobs {
-                    outcomes.push(savepoint(connection, || guarded(|| job.run(&rows)))?);
+                    outcomes.push(opened.savepoint(|| guarded(|| job.run(rows)))?);
                 }
                 Ok(())
             })
@@ -127,7 +125,7 @@ impl Store for SqliteStore {
             None => Opened::to_read(&self.path, self.busy_timeout)?,
         };
         opened.was_there_lately(&self.path)?;
-        let outcome = work(&SqliteRows(&opened.connection));
+        let outcome = work(&SqliteRows(&opened.connection, &opened.tenants));
         let mut readers = lock(&self.readers);
         if readers.len() < READERS {
             readers.push(opened);
@@ -136,7 +134,7 @@ impl Store for SqliteStore {
     }
 
     fn write(&self, work: Work<'_>) -> Result<()> {
-        self.with_writer(|connection| transact(connection, || work(&SqliteRows(connection))))
+        self.with_writer(|opened| opened.transact(|rows| work(rows)))
     }
 
     fn submit(&self, job: &Arc<dyn Job>) -> Result<()> {
@@ -178,15 +176,34 @@ fn transact<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Res
     Ok(done)
 }
 
-/// `work`, whose effects are gone where it fails. An error of the savepoint itself is one of the whole transaction.
-fn savepoint(connection: &Connection, work: impl FnOnce() -> Result<()>) -> Result<Result<()>> {
-    execute(connection, "savepoint job")?;
-    let outcome = work();
-    if outcome.is_err() {
-        execute(connection, "rollback to job")?;
+impl Opened {
+    /// [`transact`], with the rows in hand.
+    fn transact<T>(&self, work: impl FnOnce(&SqliteRows<'_>) -> Result<T>) -> Result<T> {
+        let Opened { connection, tenants, .. } = self;
+        tenants.begin();
+        let done = transact(connection, || {
+            self.check_tables()?;
+            work(&SqliteRows(connection, tenants))
+        });
+        if done.is_ok() {
+            tenants.commit()
+        } else {
+            tenants.end()
+        }
+        done
     }
-    execute(connection, "release job")?;
-    Ok(outcome)
+
+    /// `work`, whose effects are gone where it fails. An error of the savepoint itself is one of the whole transaction.
+    fn savepoint(&self, work: impl FnOnce() -> Result<()>) -> Result<Result<()>> {
+        execute(&self.connection, "savepoint job")?;
+        let outcome = work();
+        if outcome.is_err() {
+            self.tenants.undo();
+            execute(&self.connection, "rollback to job")?;
+        }
+        execute(&self.connection, "release job")?;
+        Ok(outcome)
+    }
 }
 
 /// A job's panic is the failure of that job alone.

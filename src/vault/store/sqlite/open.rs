@@ -1,12 +1,15 @@
 //! Opening the file: whose it is, how it is made, how SQLite is set up for it.
 
 use super::super::open_files::Mark;
+use super::super::tenants::Tenants;
 use super::super::{Rows, Upgrade, Work};
 use super::rows::SqliteRows;
 use super::schema;
 use super::{failed, transact};
 use crate::error::{Code, Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use std::cell::Cell;
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,7 +27,11 @@ const LATELY: Duration = Duration::from_millis(1);
 pub struct Opened {
     /// The connection.
     pub connection: Connection,
+    /// The merchants' numbers, as this connection knows them.
+    pub tenants: Tenants,
     mark: Mark,
+    /// The count of changes to the tables' form at which that was last found good.
+    form: Cell<Option<i32>>,
     /// When the file was last seen at its place.
     seen: Instant,
 }
@@ -49,6 +56,7 @@ impl Opened {
         schema::refuse_newer(connection)?;
         set_up(connection, busy_timeout)?;
         schema::migrate(connection, upgrade)?;
+        opened.check_tables()?;
         Ok(opened)
     }
 
@@ -79,11 +87,24 @@ impl Opened {
             make_private_file(path)?;
         }
         let mark = Mark::after(path, || refuse_foreign(path))?;
+        if create || std::fs::metadata(path).is_ok_and(|about| about.len() > 0) {
+            make_private(path)?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        // Nothing that somebody else has written into the file is run.
+        for program in [DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW] {
+            connection.set_db_config(program, false).map_err(failed)?;
+        }
         connection.busy_timeout(busy_timeout).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Opened { connection, mark, seen: Instant::now() })
+        Ok(Opened {
+            connection,
+            tenants: Tenants::default(),
+            mark,
+            form: Cell::new(None),
+            seen: Instant::now(),
+        })
     }
 
     /// `NotAVault` where the file was deleted, or another one stands in its place: what is written there would be lost.
@@ -97,7 +118,20 @@ impl Opened {
         let now = Instant::now();
         if now.duration_since(self.seen) >= LATELY {
             self.still_there(path)?;
+            self.check_tables()?;
             self.seen = now;
+        }
+        Ok(())
+    }
+
+    /// `Tampered` where somebody has changed the form of the vault's tables. They are looked at when SQLite's count of
+    /// such changes has moved.
+    pub fn check_tables(&self) -> Result<()> {
+        let query = self.connection.prepare_cached("pragma schema_version");
+        let form = query.and_then(|mut query| query.query_row([], |row| row.get(0))).map_err(failed)?;
+        if self.form.get() != Some(form) {
+            schema::check(&self.connection)?;
+            self.form.set(Some(form));
         }
         Ok(())
     }
@@ -149,6 +183,30 @@ fn make_private_file(path: &Path) -> Result<()> {
     }
 }
 
+/// Takes the rights of everybody but its owner from a file that was there before, and from its log.
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for beside in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(beside);
+        match std::fs::metadata(&file) {
+            Ok(about) if about.permissions().mode() & 0o077 != 0 => {
+                let private = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(&file, private).map_err(inaccessible)?;
+            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(inaccessible(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> Result<()> {
+    Ok(())
+}
+
 /// Makes the vault in an empty database, whole or not at all; of two that try at once one finds it made.
 fn make(connection: &Connection, create: Work<'_>) -> Result<()> {
     if !is_empty(connection)? {
@@ -158,7 +216,7 @@ fn make(connection: &Connection, create: Work<'_>) -> Result<()> {
         if is_empty(connection)? {
             connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
             schema::make(connection)?;
-            create(&SqliteRows(connection) as &dyn Rows)?;
+            create(&SqliteRows(connection, &Tenants::default()) as &dyn Rows)?;
         }
         Ok(())
     })

@@ -1,14 +1,16 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
+use super::super::packed::{self, Packed};
+use super::super::tenants::{Tenants, stray};
 use super::super::{
     AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow,
-    Listing, Print, Rows, Tally,
+    Listing, Print, Rows, Tally, again, is_again,
 };
 use super::failed;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql, params};
 
 /// The columns that make an instrument, and a card.
 macro_rules! instrument_columns {
@@ -23,27 +25,73 @@ macro_rules! card_columns {
 }
 macro_rules! credential_columns {
     () => {
-        "id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed"
+        "k.id, coalesce(m.name, char(1) || k.merchant), k.dialect, k.subject, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.sealed"
     };
 }
 const INSTRUMENT_COLUMNS: usize = 8;
+const CARD_COLUMNS: usize = 5;
 
 /// Which rows a listing has. A customer is looked for by its index, which a condition that may be absent would not be.
 fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
     let customer = if query.customer.is_some() { "i.customer = ?2" } else { "?2 is null" };
     format!(
-        "select {what} from instrument i left join card c on c.id = i.card
+        "select {what} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
          where i.merchant = ?1 and {customer} and (?3 is null or i.active = ?3) {order}"
     )
 }
 
 /// The rows behind a connection.
-pub struct SqliteRows<'c>(pub &'c Connection);
+pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants);
 
 impl SqliteRows<'_> {
+    /// A merchant's number; 0, which none has, where it has no row yet.
+    pub fn tenant(&self, merchant: &str) -> Result<i64> {
+        if let Some(number) = stray(merchant).or_else(|| self.1.get(merchant)) {
+            return Ok(number);
+        }
+        let found = self.find("select id from merchant where name = ?1", [merchant], |row| row.get(0))?;
+        if let Some(number) = found {
+            self.1.note(merchant, number);
+        }
+        Ok(found.unwrap_or(0))
+    }
+
+    /// The number of the merchant behind whose row a page begins; the least of all numbers before the first page, so
+    /// that rows with a number that nobody was given are seen too.
+    fn behind(&self, merchant: Option<&str>) -> Result<i64> {
+        merchant.map_or(Ok(i64::MIN), |merchant| self.tenant(merchant))
+    }
+
+    /// A merchant's number, which it gets where it has none.
+    pub fn tenant_or_new(&self, merchant: &str) -> Result<i64> {
+        let known = self.tenant(merchant)?;
+        if known != 0 {
+            return Ok(known);
+        }
+        self.change_one("insert into merchant (name) values (?1)", [merchant])?;
+        let number = self.0.last_insert_rowid();
+        self.1.note(merchant, number);
+        Ok(number)
+    }
+
     /// How many rows a statement changed.
     pub(super) fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
         self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)
+    }
+
+    /// A statement that changes one row: `Tampered` where it did not.
+    fn change_one(&self, sql: &str, values: impl Params) -> Result<()> {
+        one(self.change(sql, values)?)
+    }
+
+    /// Removes a row. Where there was none, again; `Tampered` where it is there still.
+    fn delete_one(&self, table: &str, key: &str, values: &[&dyn ToSql]) -> Result<()> {
+        if self.change(&format!("delete from {table} where merchant = ?1 and {key} = ?2"), values)? == 1 {
+            return Ok(());
+        }
+        let sql = format!("select 1 from {table} where merchant = ?1 and {key} = ?2");
+        let still_there = self.find(&sql, values, |_| Ok(()))?.is_some();
+        Err(if still_there { Code::Tampered.into() } else { again() })
     }
 
     pub(super) fn find<T>(
@@ -77,10 +125,10 @@ impl SqliteRows<'_> {
             return Ok(());
         }
         let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
-        values.iter().try_for_each(|value| execute(&mut statement, value).map(drop)).map_err(failed)
+        values.iter().try_for_each(|value| one(execute(&mut statement, value).map_err(failed)?))
     }
 
-    fn insert_cards(&self, merchant: &str, cards: &[&CardRow]) -> Result<()> {
+    fn insert_cards(&self, merchant: i64, cards: &[&CardRow]) -> Result<()> {
         let sql = "insert into card (id, merchant, network, iin, last4, pan) values (?1, ?2, ?3, ?4, ?5, ?6)";
         self.each(sql, cards, |insert, card| {
             let CardRow { id, network, iin, last4, sealed } = card;
@@ -88,21 +136,21 @@ impl SqliteRows<'_> {
         })
     }
 
-    fn insert_prints(&self, merchant: &str, prints: &[(Print, Id)]) -> Result<()> {
+    fn insert_prints(&self, merchant: i64, prints: &[(Print, Id)]) -> Result<()> {
         let sql = "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)";
         self.each(sql, prints, |insert, (print, card)| {
             insert.execute(params![merchant, print.print, card, print.generation])
         })
     }
 
-    fn insert_instruments(&self, merchant: &str, rows: &[&InstrumentRow]) -> Result<()> {
+    fn insert_instruments(&self, merchant: i64, rows: &[&InstrumentRow]) -> Result<()> {
         let sql = "insert into instrument
                    (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
                    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.each(sql, rows, |insert, row| {
             insert.execute(params![
                 merchant,
-                row.token.as_str(),
+                Packed::of(&row.token).as_bytes(),
                 row.card,
                 row.customer,
                 row.expiry,
@@ -126,10 +174,11 @@ impl SqliteRows<'_> {
 
 impl Rows for SqliteRows<'_> {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             card_columns!(),
-            " from card_fp f join card c on c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
+            " from card_fp f join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
         );
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
         let mut find = |print| query.query_row(params![merchant, print], |row| card_row(row, 0)).optional();
@@ -137,28 +186,32 @@ impl Rows for SqliteRows<'_> {
     }
 
     /// SQLite has one writer at a time.
-    fn lock_cards(&self, ids: &[Id]) -> Result<Vec<bool>> {
-        let there = |id| self.find("select 1 from card where id = ?1", params![id], |_| Ok(()));
+    fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "select 1 from card where merchant = ?1 and id = ?2";
+        let there = |id| self.find(sql, params![merchant, id], |_| Ok(()));
         ids.iter().map(|id| Ok(there(id)?.is_some())).collect()
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
+        self.insert_audits(merchant, &fresh.audits)?;
+        let merchant = self.tenant_or_new(merchant)?;
         self.insert_cards(merchant, &fresh.cards)?;
         // What is random goes into its index from one end to the other: neighbours find their page at hand.
         let mut prints = fresh.prints.clone();
         prints.sort_unstable_by_key(|(print, _)| print.print.first_chunk::<8>().copied());
         self.insert_prints(merchant, &prints)?;
         let mut instruments = fresh.instruments.clone();
-        instruments.sort_by_cached_key(|row| row.token.as_str().as_bytes().first_chunk::<8>().copied());
+        instruments.sort_by_cached_key(|row| Packed::of(&row.token));
         self.insert_instruments(merchant, &instruments)?;
-        self.insert_audits(merchant, &fresh.audits)?;
         let sql = "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)";
         self.each(sql, &fresh.keys, |insert, used| {
-            insert.execute(params![merchant, used.key, used.token.as_str(), used.at])
+            insert.execute(params![merchant, used.key, Packed::of(used.token).as_bytes(), used.at])
         })
     }
 
     fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+        let merchant = self.tenant_or_new(merchant)?;
         self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)
              on conflict (merchant, fingerprint) do nothing",
@@ -176,46 +229,53 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn count_indexed(&self, [one, other]: [u32; 2]) -> Result<u64> {
-        let sql = "select count(distinct card) from card_fp where generation in (?1, ?2)";
+        let sql = "select count(*) from
+                   (select distinct merchant, card from card_fp where generation in (?1, ?2))";
         Ok(unsigned(self.find(sql, params![one, other], |row| row.get(0))?.unwrap_or(0)))
     }
 
-    fn reseal_card(&self, card: &CardRow, was: &[u8]) -> Result<bool> {
+    fn reseal_card(&self, merchant: &str, card: &CardRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let changed = self.change(
-            "update card set pan = ?2 where id = ?1 and pan = ?3",
-            params![card.id, card.sealed, was],
+            "update card set pan = ?3 where merchant = ?1 and id = ?2 and pan = ?4",
+            params![merchant, card.id, card.sealed, was],
         )?;
         Ok(changed == 1)
     }
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
-        self.change("delete from card where id = ?1", params![id])?;
+        let merchant = self.tenant(merchant)?;
+        self.delete_one("card", "id", params![merchant, id])?;
         for print in prints {
-            self.change(
-                "delete from card_fp where merchant = ?1 and fingerprint = ?2",
-                params![merchant, print],
-            )?;
+            match self.delete_one("card_fp", "fingerprint", params![merchant, print]) {
+                // It has none under each index key while that is being changed.
+                Err(error) if is_again(&error) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
 
     fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
         self.change("delete from card_fp where merchant = ?1 and card = ?2", params![merchant, card])
             .map(drop)
     }
 
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             instrument_columns!(),
             ", ",
             card_columns!(),
-            " from instrument i left join card c on c.id = i.card where i.merchant = ?1 and i.token = ?2"
+            " from instrument i left join card c on c.merchant = i.merchant and c.id = i.card where i.merchant = ?1 and i.token = ?2"
         );
-        self.find(sql, params![merchant, token.as_str()], pair_row)
+        self.find(sql, params![merchant, Packed::of(token).as_bytes()], pair_row)
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             instrument_columns!(),
@@ -225,12 +285,13 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let changed = self.change(
             "update instrument set customer = ?3, expiry = ?4, active = ?5, keep_until = ?6, sealed = ?7
              where merchant = ?1 and token = ?2 and sealed = ?8",
             params![
                 merchant,
-                row.token.as_str(),
+                Packed::of(&row.token).as_bytes(),
                 row.customer,
                 row.expiry,
                 row.active,
@@ -243,27 +304,33 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
-        let values = params![merchant, token.as_str()];
-        self.change("delete from instrument where merchant = ?1 and token = ?2", values)?;
+        let merchant = self.tenant_or_new(merchant)?;
+        let token = Packed::of(token);
+        let values = params![merchant, token.as_bytes()];
+        self.delete_one("instrument", "token", values)?;
         if bury {
-            self.change("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
+            self.change_one("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
         }
         Ok(())
     }
 
     fn taken(&self, merchant: &str, tokens: &[Token]) -> Result<Vec<bool>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select 1 from instrument where merchant = ?1 and token = ?2
                    union all select 1 from tombstone where merchant = ?1 and token = ?2";
-        let is_taken = |token: &Token| self.find(sql, params![merchant, token.as_str()], |_| Ok(()));
+        let is_taken =
+            |token: &Token| self.find(sql, params![merchant, Packed::of(token).as_bytes()], |_| Ok(()));
         tokens.iter().map(|token| Ok(is_taken(token)?.is_some())).collect()
     }
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
+        let merchant = self.tenant(merchant)?;
+        let after = Packed::of_text(query.after.unwrap_or_default());
         let values = params![
             merchant,
             query.customer,
             query.active,
-            query.after.unwrap_or_default(),
+            after.as_bytes(),
             count(query.limit),
             count(query.offset)
         ];
@@ -273,16 +340,18 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
+        let merchant = self.tenant(merchant)?;
         let values = params![merchant, query.customer, query.active];
         self.find(&listed("count(*)", query, ""), values, |row| row.get::<_, i64>(0))
             .map(|found| unsigned(found.unwrap_or(0)))
     }
 
     fn replayed(&self, merchant: &str, keys: &[&str]) -> Result<Vec<Option<Token>>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select token from idempotency where merchant = ?1 and key = ?2";
         let replayed = |key: &&str| {
-            let token = self.find(sql, params![merchant, key], |row| row.get::<_, String>(0))?;
-            token.map(|token| Token::parse(token.as_bytes()).map_err(|_| Code::Tampered.into())).transpose()
+            let token = self.find(sql, params![merchant, key], |row| row.get::<_, Vec<u8>>(0))?;
+            token.map(|token| packed::unpack(&token)).transpose()
         };
         keys.iter().map(replayed).collect()
     }
@@ -296,29 +365,33 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn remember(&self, merchant: &str, name: &str, token: &str, at: i64) -> Result<bool> {
+        let merchant = self.tenant_or_new(merchant)?;
         let inserted = self.change(
             "insert into idempotency (merchant, key, token, at) values (?1, ?2, ?3, ?4)
              on conflict (merchant, key) do update set at = excluded.at where token = excluded.token",
-            params![merchant, name, token, at],
+            params![merchant, name, Packed::of_text(token).as_bytes(), at],
         )?;
         Ok(inserted == 1)
     }
 
     fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
-        let sql = concat!("select ", credential_columns!(), " from credential where id = ?1");
+        let sql = concat!(
+            "select ",
+            credential_columns!(),
+            " from credential k left join merchant m on m.id = k.merchant where k.id = ?1"
+        );
         self.find(sql, params![id], credential_row)
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
+        let merchant = self.tenant_or_new(&row.merchant)?;
         let inserted = self.change(
-            concat!(
-                "insert into credential (",
-                credential_columns!(),
-                ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing"
-            ),
+            "insert into credential
+             (id, merchant, dialect, subject, scopes, created_at, expires_at, revoked_at, sealed)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing",
             params![
                 row.id,
-                row.merchant,
+                merchant,
                 row.dialect,
                 row.subject,
                 row.scopes,
@@ -340,27 +413,34 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
             credential_columns!(),
-            " from credential where merchant = ?1 and id > ?2 order by id limit ?3"
+            " from credential k left join merchant m on m.id = k.merchant
+             where k.merchant = ?1 and k.id > ?2 order by k.id limit ?3"
         );
         self.all(sql, params![merchant, after, count(limit)], credential_row)
     }
 
     fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
-        let sql =
-            concat!("select ", credential_columns!(), " from credential where id > ?1 order by id limit ?2");
+        let sql = concat!(
+            "select ",
+            credential_columns!(),
+            " from credential k left join merchant m on m.id = k.merchant where k.id > ?1 order by k.id limit ?2"
+        );
         self.all(sql, params![after, count(limit)], credential_row)
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
                    where merchant = ?1 and id = ?2";
         self.find(sql, params![merchant, id], |row| customer_row(row, 0))
     }
 
     fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
                    where merchant = ?1 and reference = ?2";
         self.find(sql, params![merchant, reference], |row| customer_row(row, 0))
@@ -372,6 +452,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn insert_customer(&self, merchant: &str, row: &CustomerRow) -> Result<bool> {
+        let merchant = self.tenant_or_new(merchant)?;
         let inserted = self.change(
             "insert into customer (merchant, id, reference, created_at, updated_at, deleted_at, sealed)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict do nothing",
@@ -389,6 +470,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn update_customer(&self, merchant: &str, row: &CustomerRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
         let changed = self.change(
             "update customer set updated_at = ?3, deleted_at = ?4, sealed = ?5
              where merchant = ?1 and id = ?2 and sealed = ?6",
@@ -398,11 +480,12 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
-        self.change("delete from customer where merchant = ?1 and id = ?2", params![merchant, id])?;
-        Ok(())
+        let merchant = self.tenant(merchant)?;
+        self.delete_one("customer", "id", params![merchant, id])
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+        let merchant = self.tenant(merchant)?;
         self.all(
             "select id, reference, created_at, updated_at, deleted_at, sealed from customer
              where merchant = ?1 and id > ?2 order by id limit ?3",
@@ -434,31 +517,45 @@ impl Rows for SqliteRows<'_> {
         )
     }
 
-    fn all_cards(&self, after: &Id, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
         let sql = concat!(
-            "select c.merchant, ",
+            "select ",
             card_columns!(),
-            " from card c where c.id > ?1 order by c.id limit ?2"
+            ", coalesce(m.name, char(1) || c.merchant) from card c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3"
         );
-        self.all(sql, params![after, count(limit)], |row| Ok((row.get(0)?, card_row(row, 1)?)))
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
+        let id = after.map_or(&[][..], |(_, id)| id);
+        self.all(sql, params![merchant, id, count(limit)], |row| {
+            Ok((row.get(CARD_COLUMNS)?, card_row(row, 0)?))
+        })
     }
 
-    fn all_instruments(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, InstrumentRow)>> {
+    fn all_instruments(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, InstrumentRow)>> {
         let sql = concat!(
             "select ",
             instrument_columns!(),
-            ", i.merchant from instrument i
+            ", coalesce(m.name, char(1) || i.merchant) from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > (?1, ?2) order by i.merchant, i.token limit ?3"
         );
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
+        let token = Packed::of_text(after.map_or("", |(_, token)| token));
         let read = |row: &Row<'_>| Ok((row.get(INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(sql, params![after.0, after.1, count(limit)], read)
+        self.all(sql, params![merchant, token.as_bytes(), count(limit)], read)
     }
 
-    fn all_customers(&self, after: (&str, &str), limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+        let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
+        let id = after.map_or("", |(_, id)| id);
         self.all(
-            "select merchant, id, reference, created_at, updated_at, deleted_at, sealed from customer
-             where (merchant, id) > (?1, ?2) order by merchant, id limit ?3",
-            params![after.0, after.1, count(limit)],
+            "select coalesce(m.name, char(1) || c.merchant), c.id, c.reference, c.created_at, c.updated_at, c.deleted_at, c.sealed
+             from customer c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3",
+            params![merchant, id, count(limit)],
             |row| Ok((row.get(0)?, customer_row(row, 1)?)),
         )
     }
@@ -483,6 +580,11 @@ impl Rows for SqliteRows<'_> {
             },
         )
     }
+}
+
+/// What was to change one row has done so.
+fn one(changed: usize) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(Code::Tampered.into()) }
 }
 
 fn count(limit: usize) -> i64 {
@@ -510,10 +612,10 @@ fn card_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CardRow> {
 }
 
 fn instrument_row(row: &Row<'_>) -> rusqlite::Result<InstrumentRow> {
-    let token = row.get_ref(0)?.as_str()?;
-    let unreadable = || rusqlite::Error::InvalidColumnType(0, String::new(), rusqlite::types::Type::Text);
+    let token = row.get_ref(0)?.as_blob()?;
+    let unreadable = || rusqlite::Error::InvalidColumnType(0, String::new(), rusqlite::types::Type::Blob);
     Ok(InstrumentRow {
-        token: Token::parse(token.as_bytes()).map_err(|_| unreadable())?,
+        token: packed::unpack(token).map_err(|_| unreadable())?,
         card: row.get(1)?,
         customer: row.get(2)?,
         expiry: row.get(3)?,
