@@ -3,7 +3,7 @@
 use super::Call;
 use super::http::Header;
 use crate::error::Result;
-use crate::vault::{Credential, Vault};
+use crate::vault::{Credential, Refusal, Vault};
 
 /// A caller who may come in, and the vault's handle for their merchant.
 pub struct Caller {
@@ -60,10 +60,14 @@ pub fn bearer(call: &Call<'_>) -> Result<Result<Caller, Denied>> {
         },
     };
     let Some(credential) = call.vault.credential_of_bearer(key.as_bytes())? else {
+        call.vault.refused("", Refusal::Credential, key.as_bytes())?;
         return Ok(Err(Denied::Invalid));
     };
     match check(call, &credential) {
-        Some(denied) => Ok(Err(denied)),
+        Some(denied) => {
+            call.vault.refused(&credential.id, Refusal::Credential, key.as_bytes())?;
+            Ok(Err(denied))
+        }
         None => Caller::with(call, credential).map(Ok),
     }
 }

@@ -8,7 +8,7 @@ use super::{BODY_MAX, Call, Provider, Response, date, ids, notes};
 use crate::card::{CardInput, Expiry, Rules, Separators};
 use crate::error::{Code, Param, Result};
 use crate::scheme::Scheme;
-use crate::vault::{Customer, ID_MAX, Instrument, ListQuery, TokenizeOptions};
+use crate::vault::{Customer, ID_MAX, Instrument, ListQuery, Refusal, TokenizeOptions};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
@@ -82,6 +82,14 @@ fn authenticate(call: &Call<'_>) -> Result<Option<(Caller, Signature)>> {
         return Ok(Some((caller, String::new())));
     }
     let Header::One(value) = call.head.one("Authorization") else { return Ok(None) };
+    let signed = signed(call, value)?;
+    if signed.is_none() && !value.is_empty() {
+        call.vault.refused("", Refusal::Credential, value.as_bytes())?;
+    }
+    Ok(signed)
+}
+
+fn signed(call: &Call<'_>, value: &str) -> Result<Option<(Caller, Signature)>> {
     let Some(claim) = Claim::read(value) else { return Ok(None) };
     let older_allowed = call.setting("wp3_v2") == Some("on") && call.request.target == TOKENS;
     let older_allowed = older_allowed && call.request.method == "POST";

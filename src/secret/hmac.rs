@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 (RFC 2104) of short messages, its two pads hashed beforehand: two blocks of SHA-256 a message.
+//! HMAC-SHA-256 (RFC 2104), its two pads hashed beforehand: of a short message two blocks of SHA-256.
 
 use super::copy_short;
 use crate::error::{Code, Result};
@@ -52,6 +52,34 @@ pub fn mac(prepared: &[u8; PREPARED_LEN], parts: [&[u8]; 2]) -> Result<[u8; 32],
     Ok(out)
 }
 
+/// The MAC of a message of any length.
+pub fn mac_of(prepared: &[u8; PREPARED_LEN], message: &[u8]) -> [u8; 32] {
+    let (inner, outer) = prepared.split_at(PREPARED_LEN / 2);
+    let mut state = [0; 8];
+    for (word, bytes) in state.iter_mut().zip(inner.chunks_exact(4)) {
+        *word = bytes.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+    }
+    let (mut block, mut rest) = ([0; BLOCK], message);
+    while let Some((first, behind)) = rest.split_first_chunk::<BLOCK>() {
+        compress256(&mut state, std::slice::from_ref(first));
+        rest = behind;
+    }
+    block[..rest.len()].copy_from_slice(rest);
+    block[rest.len()] = 0x80;
+    if rest.len() > MESSAGE_MAX {
+        compress256(&mut state, &[block]);
+        block = [0; BLOCK];
+    }
+    block[BLOCK - size_of::<u64>()..].copy_from_slice(&(8 * (BLOCK + message.len()) as u64).to_be_bytes());
+    compress256(&mut state, &[block]);
+    block = [0; BLOCK];
+    write(&state, &mut block[..32]);
+    let state = finish(outer, &mut block, 32);
+    let mut out = [0; 32];
+    write(&state, &mut out);
+    out
+}
+
 /// The state after a last block, of which `len` bytes are message, behind a pad.
 #[inline]
 fn finish(from: &[u8], block: &mut [u8; BLOCK], len: usize) -> [u32; 8] {
@@ -91,6 +119,19 @@ mod tests {
             let (first, second) = message.split_at(cut % (message.len() + 1));
             let theirs = Hmac::<Sha256>::new_from_slice(&key).unwrap().chain_update(&message).finalize();
             prop_assert_eq!(mac(&prepared, [first, second]).unwrap(), <[u8; 32]>::from(theirs.into_bytes()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_long_message_has_the_hmac_of_rfc_2104_too(
+            key in prop::collection::vec(any::<u8>(), 0..=64),
+            message in prop::collection::vec(any::<u8>(), 0..=300),
+        ) {
+            let mut prepared = [0; PREPARED_LEN];
+            prepare(&key, &mut prepared).unwrap();
+            let theirs = Hmac::<Sha256>::new_from_slice(&key).unwrap().chain_update(&message).finalize();
+            prop_assert_eq!(mac_of(&prepared, &message), <[u8; 32]>::from(theirs.into_bytes()));
         }
     }
 

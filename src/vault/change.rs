@@ -1,5 +1,6 @@
 //! What happens to a stored card later: changed, taken out of use, read, removed.
 
+use super::audit::Refusal;
 use super::damage::{Damage, DamageKind, epochs_of, prints_of, unless_damaged};
 use super::instrument::Instrument;
 use super::metadata::{check_metadata, check_note};
@@ -98,18 +99,31 @@ impl Vault {
     /// named; `Card` where it or `actor` holds a card number, `Token`, `Inactive` where the token was
     /// deactivated.
     pub fn detokenize(&self, token: &[u8], actor: &str, reason: &str, room: usize) -> Result<Pan> {
-        if self.no_reveal {
-            return Err(Code::Irreversible.into());
-        }
         check_kept(actor)?;
         check_text(reason, REASON_MAX)?;
         check_note(reason)?;
+        let actor = if actor.is_empty() { &*self.actor } else { actor };
+        if self.no_reveal {
+            self.refused(actor, Refusal::NoReveal, token)?;
+            return Err(Code::Irreversible.into());
+        }
         if reason.is_empty() {
             return Err(Code::Argument.into());
         }
-        let token = Token::parse(token)?;
-        let actor = if actor.is_empty() { &*self.actor } else { actor };
-        self.ask_for(actor, "detokenize", 1)?;
+        if let Err(refused) = self.ask_for(actor, "detokenize", 1) {
+            self.refused(actor, Refusal::Guard, token)?;
+            return Err(refused);
+        }
+        let pan = Token::parse(token).and_then(|token| self.detokenize_known(&token, actor, reason, room));
+        match pan.as_ref().map_err(Error::code) {
+            Err(Code::Token) => self.refused(actor, Refusal::Unknown, token)?,
+            Err(Code::Inactive) => self.refused(actor, Refusal::Inactive, token)?,
+            _ => {}
+        }
+        pan
+    }
+
+    fn detokenize_known(&self, token: &Token, actor: &str, reason: &str, room: usize) -> Result<Pan> {
         self.work(|keyring, now| {
             let mut line = self.line(now, "detokenize", token.as_str())?;
             (line.actor, line.reason) = (actor.into(), reason.into());
@@ -120,7 +134,7 @@ impl Vault {
                 if actor.is_empty() && keyring.settings().require_actor {
                     return Err(Code::Argument.into());
                 }
-                let (row, card) = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;
+                let (row, card) = rows.instrument(&self.merchant, token)?.ok_or(Code::Token)?;
                 if !row.active {
                     // Only where that was not edited in.
                     sealer.verify_instrument(&row)?;

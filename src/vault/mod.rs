@@ -23,7 +23,7 @@ mod store;
 mod tokenize;
 
 pub use crate::tokenizer::now;
-pub use audit::{AuditLine, AuditQuery};
+pub use audit::{AuditFault, AuditLine, AuditQuery, AuditReport, FaultKind, HEAD_LEN, Refusal};
 pub use change::{Change, Purged};
 pub use credential::{BEARER_KEY_LEN, BearerKey, Credential, Grant, SCOPES_MAX, SIGNING_KEY_MAX};
 pub use customer::Customer;
@@ -43,17 +43,17 @@ use crate::error::{Code, Error, Result};
 use crate::keys::keyring::{Sources, with_root};
 use crate::keys::{Commitment, KeyTable, Keyring, Revoked, Root, epochs};
 use crate::scheme::Scheme;
-use crate::secret::Random;
 use crate::tokenizer::{MERCHANT_MAX, check_text};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use audit::{Refusals, Unjoined, chain_old_lines, chained, check_chain};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::memory::MemoryStore;
 use store::sqlite::SqliteStore;
 use store::{
-    AuditRow, CredentialRow, Fresh, Id, Job, OldKeys, Rows, Store, Upgrade, Work, again, is_again,
-    is_in_doubt, new_id,
+    Action, AuditRow, CredentialRow, Fresh, Held, Job, OldKeys, Rows, Store, Upgrade, Work, again, is_again,
+    is_in_doubt,
 };
 
 /// The longest merchant, customer, actor or idempotency key, in bytes of UTF-8.
@@ -136,6 +136,8 @@ struct Shared {
     guard: ArcSwapOption<Arc<dyn Guard>>,
     /// What is opened in the place of a credential that is not there.
     stand_in: ArcSwapOption<CredentialRow>,
+    unjoined: Unjoined,
+    refusals: Refusals,
     busy_timeout: Duration,
     min_generation: i64,
     commitment: Option<Commitment>,
@@ -178,6 +180,8 @@ impl Vault {
                 loading: Mutex::new(()),
                 guard: ArcSwapOption::empty(),
                 stand_in: ArcSwapOption::empty(),
+                unjoined: Unjoined::default(),
+                refusals: Refusals::default(),
                 busy_timeout: options.busy_timeout,
                 min_generation: options.min_generation,
                 commitment: options.commitment,
@@ -258,13 +262,17 @@ impl Vault {
     /// where the connection was lost over it.
     fn write(&self, keyring: &Keyring, line: &AuditRow, work: Work<'_>) -> Result<()> {
         let mut work = self.between_fence_and_line(keyring, line, work);
-        self.commit(&line.id, &mut || self.shared.store.write(&mut work))
+        self.commit(keyring, 1, &mut |held| self.shared.store.write_held(held, &mut work))
     }
 
     /// [`Vault::write`], for work that raises the fence.
     fn write_alone(&self, keyring: &Keyring, line: &AuditRow, work: Work<'_>) -> Result<()> {
         let mut work = self.between_fence_and_line(keyring, line, work);
-        self.commit(&line.id, &mut || self.shared.store.write_alone(&mut work))
+        self.commit(keyring, 1, &mut |held| {
+            // While writers make way for this one, no chain can be opened.
+            self.shared.open_chain(&self.merchant, keyring, held)?;
+            self.shared.store.write_alone(held, &mut work)
+        })
     }
 
     fn between_fence_and_line<'w>(
@@ -275,64 +283,37 @@ impl Vault {
     ) -> impl FnMut(&dyn Rows) -> Result<()> + 'w {
         move |rows| {
             check_fence(rows, keyring)?;
+            check_chain(rows, &self.merchant)?;
             work(rows)?;
-            rows.insert(&self.merchant, &Fresh { audits: vec![line], ..Fresh::default() })
+            let lines = chained(rows, keyring, &self.merchant, [line.clone()])?;
+            rows.insert(&self.merchant, &Fresh { lines: &lines, ..Fresh::default() })
         }
     }
 
     /// [`Vault::write`] for a job, which does all that itself and can be grouped with others.
-    fn submit(&self, mark: &Id, job: &Arc<dyn Job>) -> Result<()> {
-        self.commit(mark, &mut || self.shared.store.submit(job))
+    fn submit(&self, keyring: &Keyring, lines: u32, job: &Arc<dyn Job>) -> Result<()> {
+        self.commit(keyring, lines, &mut |held| self.shared.store.submit(held, job))
     }
 
-    /// Commits; where the connection is lost over it, finds out by the audit line `mark` whether that was done, and
-    /// runs the same transaction again if not. It cannot be done twice: the line is there once.
-    ///
-    /// The lost one may still be running when it is run again. What it holds is waited for, so a refusal that it has
-    /// caused itself (what was deleted is gone, what was made is there) comes when its line is there too.
-    fn commit(&self, mark: &Id, transact: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let mut pauses = Pauses::until(self.shared.busy_timeout);
-        let mut in_doubt = None;
-        loop {
-            let outcome = transact();
-            match outcome {
-                Err(error) if is_in_doubt(&error) => in_doubt = Some(error),
-                Err(_) if in_doubt.is_some() => {}
-                other => return other,
-            }
-            let mut there = false;
-            let asked = self.shared.store.read(&mut |rows| {
-                there = rows.has_audit(&self.merchant, mark)?;
-                Ok(())
-            });
-            match outcome {
-                _ if asked.is_ok() && there => return Ok(()),
-                Err(refused) if asked.is_ok() && !matches!(refused.code(), Code::Busy | Code::Store) => {
-                    return outcome;
-                }
-                _ => {}
-            }
-            pauses.pause().map_err(|busy| in_doubt.unwrap_or(busy))?;
-        }
+    fn commit(
+        &self,
+        keyring: &Keyring,
+        lines: u32,
+        transact: &mut dyn FnMut(&mut Held) -> Result<()>,
+    ) -> Result<()> {
+        self.shared.commit(&self.merchant, keyring, lines, transact)
     }
 
-    /// A transaction without a line in the audit trail, for what can be done twice: where the connection is lost over
-    /// its commit it is to be run once more.
+    /// [`Shared::write_again`].
     fn write_again(&self, work: Work<'_>) -> Result<()> {
-        let written = self.shared.store.write(work);
-        written.map_err(|error| if is_in_doubt(&error) { again() } else { error })
+        self.shared.write_again(work)
     }
 
     fn line(&self, at: i64, action: &str, token: &str) -> Result<AuditRow> {
-        self.line_with(at, action, token, &mut Random::new())
-    }
-
-    fn line_with(&self, at: i64, action: &str, token: &str, random: &mut Random) -> Result<AuditRow> {
         Ok(AuditRow {
-            id: new_id(random)?,
             at,
             actor: self.actor.as_ref().into(),
-            action: action.into(),
+            action: Action::of(action)?,
             token: token.into(),
             reason: String::new(),
         })
@@ -343,6 +324,7 @@ impl Vault {
 impl Drop for Shared {
     fn drop(&mut self) {
         let _no_fork = fork::enter();
+        self.join_at_close();
         self.store.let_go();
     }
 }
@@ -372,6 +354,13 @@ impl Roots {
 }
 
 impl Shared {
+    /// A transaction without a line in the audit trail, for what can be done twice: where the connection is lost over
+    /// its commit it is to be run once more.
+    fn write_again(&self, work: Work<'_>) -> Result<()> {
+        let written = self.store.write(work);
+        written.map_err(|error| if is_in_doubt(&error) { again() } else { error })
+    }
+
     fn load(&self, stale: &Keyring, at_least: i64) -> Result<Keyring> {
         let roots = self.roots.all();
         let sources = Sources { roots: &roots, previous: Some(stale), commitment: self.commitment };
@@ -496,7 +485,8 @@ impl Upgrade for Forward<'_> {
         let mut after = KeyTable { revoked: revoked(rows)?, ..table.clone() };
         keyring.sign_after(table, &mut after)?;
         rows.raise_fence()?;
-        rows.put_key_table(&before, &after)
+        rows.put_key_table(&before, &after)?;
+        chain_old_lines(rows, keyring, now())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state of a vault: how much is in it, under which keys.
 
+use super::audit::HEAD_LEN;
 use super::{Vault, check_fence};
 use crate::error::{Code, Result};
 use crate::keys::{Commitment, KeyInfo, KeyKind};
@@ -41,6 +42,8 @@ pub struct Status {
     pub cards: u64,
     /// Instruments of all merchants.
     pub instruments: u64,
+    /// Names the last lines of all merchants' audit trails: for [`Vault::verify_audit`], later.
+    pub audit_head: [u8; HEAD_LEN],
     /// All epochs, the oldest first.
     pub epochs: Vec<EpochStatus>,
     /// All index keys, the oldest first.
@@ -57,6 +60,9 @@ impl Vault {
     pub fn status(&self) -> Result<Status> {
         self.ask("status", 0)?;
         self.work(|keyring, _| {
+            self.flush_refused(keyring)?;
+            self.join_committed(keyring, true)?;
+            let audit_head = self.audit_head(keyring)?;
             let (mut tallies, mut indexed) = (Vec::new(), 0);
             let mut index = keyring.index_generations();
             let newest = index.next().ok_or(Code::Internal)?;
@@ -90,6 +96,7 @@ impl Vault {
                 unindexed: cards.saturating_sub(indexed),
                 cards,
                 instruments: tallies.iter().map(|tally| tally.instruments).sum(),
+                audit_head,
                 epochs: of_kind(KeyKind::Epoch).map(of_epoch).collect(),
                 index: of_kind(KeyKind::Index).copied().collect(),
             })

@@ -6,11 +6,12 @@
 //! force, the locks on those that are known, reuse; then everything is inserted at once. A conflict with another writer
 //! means once more from the beginning.
 
+use super::audit::{chained, check_chain};
 use super::instrument::{Face, Instrument};
 use super::seal::{NOTE_MAX, Sealer, Shown};
 use super::store::{
-    AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey, again,
-    fine_time, new_id,
+    Action, AuditRow, CardRow, Fingerprint, Fresh, Id, InstrumentRow, Job, Listing, Print, Rows, UsedKey,
+    again, fine_time, new_id,
 };
 use super::{Vault, check_fence, check_kept, check_scheme, check_time, metadata::check_metadata};
 use crate::card::{self, Card, LuhnRule, Network};
@@ -111,12 +112,13 @@ impl Vault {
             for (place, error) in refused {
                 outcomes[place] = Err(error);
             }
-            if let Some(mark) = drafts.first().map(|draft| draft.line.id) {
-                let (keyring, merchant) = (Arc::clone(keyring), Arc::clone(&self.merchant));
+            if !drafts.is_empty() {
+                let (of, merchant) = (Arc::clone(keyring), Arc::clone(&self.merchant));
+                let keyring = Arc::clone(keyring);
                 let places: Vec<usize> = drafts.iter().map(|draft| draft.place).collect();
                 let job =
                     Arc::new(Tokenizing { keyring, merchant, epoch, drafts, now, done: Mutex::default() });
-                self.submit(&mark, &(Arc::clone(&job) as Arc<dyn Job>))?;
+                self.submit(&of, places.len() as u32, &(Arc::clone(&job) as Arc<dyn Job>))?;
                 let done = std::mem::take(&mut *job.done.lock().unwrap_or_else(PoisonError::into_inner));
                 for (place, outcome) in places.into_iter().zip(done) {
                     outcomes[place] = outcome;
@@ -184,14 +186,14 @@ impl Draft {
         sealer.seal_card(epoch, &mut row, pan, random)?;
         let name = card.name().unwrap_or("").as_bytes();
         let contents = Shown { name, metadata: options.metadata, extra: options.extra };
-        let mut line = vault.line_with(now, "tokenize", "", random)?;
+        let mut line = vault.line(now, "tokenize", "")?;
         let mut instrument = InstrumentRow {
             token: scheme.draw(pan.digits(), random)?,
             card: row.id,
             customer: options.customer.into(),
             expiry: card.expiry().map_or(0, |date| i32::from(date.year()) * 100 + i32::from(date.month())),
             active: true,
-            created_at: fine_time(&line.id),
+            created_at: fine_time(&row.id),
             keep_until: options.keep_until,
             sealed: Vec::new(),
         };
@@ -264,6 +266,7 @@ struct Tokenizing {
 impl Job for Tokenizing {
     fn run(&self, rows: &dyn Rows) -> Result<()> {
         check_fence(rows, &self.keyring)?;
+        check_chain(rows, &self.merchant)?;
         let mut run = Run::new(self, rows);
         run.replay()?;
         run.find_cards()?;
@@ -587,10 +590,12 @@ impl<'r> Run<'r> {
     fn finish(self) -> Result<Vec<Result<Instrument>>> {
         let job = self.job;
         let results: Vec<Result<Instrument>> = (0..job.drafts.len()).map(|place| self.shown(place)).collect();
-        let lines: Vec<AuditRow> = (0..results.len())
-            .filter_map(|place| audit_line(&job.drafts[place], place == 0, &results[place]))
-            .collect();
-        let mut fresh = Fresh { audits: lines.iter().collect(), ..Fresh::default() };
+        let mut says = Vec::with_capacity(results.len());
+        for (place, result) in results.iter().enumerate() {
+            says.extend(audit_line(&job.drafts[place], place == 0, result)?);
+        }
+        let lines = chained(self.rows, &job.keyring, &job.merchant, says)?;
+        let mut fresh = Fresh { lines: &lines, ..Fresh::default() };
         for made in &self.made {
             if made.card_is_new {
                 let prints = &job.drafts[made.draft].prints;
@@ -625,14 +630,14 @@ impl<'r> Run<'r> {
 }
 
 /// The line of a draft. A refused one has none, unless it is the first: by its line the commit is known.
-fn audit_line(draft: &Draft, is_mark: bool, shown: &Result<Instrument>) -> Option<AuditRow> {
+fn audit_line(draft: &Draft, is_mark: bool, shown: &Result<Instrument>) -> Result<Option<AuditRow>> {
     let (action, token) = match shown {
         Ok(instrument) if instrument.reused => ("reuse", instrument.token.as_str()),
         Ok(instrument) => ("tokenize", instrument.token.as_str()),
         Err(_) if is_mark => ("refuse", ""),
-        Err(_) => return None,
+        Err(_) => return Ok(None),
     };
-    Some(AuditRow { action: action.into(), token: token.into(), ..draft.line.clone() })
+    Ok(Some(AuditRow { action: Action::of(action)?, token: token.into(), ..draft.line.clone() }))
 }
 
 fn ascii(digits: &[u8]) -> String {

@@ -186,23 +186,24 @@ pub fn packed(token: &str) -> String {
     }
 }
 
-/// A token's text again: SQL over the column `token`, of which `hex` gives the digits and `text` the rest as a text.
-fn token_text(hex: &str, text: &str) -> String {
-    let part = |from: usize, len: usize| format!("substr({hex}, {from}, {len})");
-    let id = [part(3, 8), part(11, 4), part(15, 4), part(19, 4), part(23, 12)].join(" || '-' || ");
-    format!("(case {} when '01' then substr({hex}, 3) when '02' then {id} else {text} end)", part(1, 2))
-}
-
-/// [`HALVES`] in the SQL of SQLite.
-pub fn halves_in_sqlite() -> impl Iterator<Item = (&'static str, String)> {
-    let token = token_text("lower(hex(token))", "cast(substr(token, 2) as text)");
-    HALVES.iter().map(move |(what, sql)| (*what, sql.replace("{token}", &token)))
-}
-
-/// [`HALVES`] in the SQL of PostgreSQL.
-pub fn halves_in_postgres() -> impl Iterator<Item = (&'static str, String)> {
-    let token = token_text("encode(token, 'hex')", "convert_from(substr(token, 2), 'UTF8')");
-    HALVES.iter().map(move |(what, sql)| (*what, sql.replace("{token}", &token)))
+/// The number of a line's action, as the tables hold it.
+pub fn action(name: &str) -> i32 {
+    let known = ["tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete"];
+    let later = [
+        "purge",
+        "customer",
+        "claim",
+        "grant",
+        "revoke",
+        "rotate",
+        "rewrap",
+        "destroy",
+        "change_index",
+        "change_root",
+        "settings",
+    ];
+    let place = known.iter().chain(&later).position(|known| *known == name);
+    1 + place.unwrap_or_else(|| panic!("no such action: {name}")) as i32
 }
 
 /// What must not be in any vault, in words and in the SQL of every store; each counts the rows that are half-written.
@@ -230,15 +231,14 @@ pub const HALVES: &[(&str, &str)] = &[
     ),
     (
         "an instrument that the audit trail does not know",
-        "select count(*) from instrument i join merchant m on m.id = i.merchant
-         where (m.name, {token}) not in (select merchant, token from audit where action = 'tokenize')",
+        "select count(*) from instrument
+         where (merchant, token) not in (select merchant, token from audit where action = 1)",
     ),
     (
         "a line of the audit trail for a token that was never made",
-        "select count(*) from audit where token <> ''
-         and (merchant, token) not in (
-             select m.name, {token} from instrument i join merchant m on m.id = i.merchant)
-         and (merchant, token) not in (select merchant, token from audit where action = 'delete')",
+        "select count(*) from audit where length(token) > 0
+         and (merchant, token) not in (select merchant, token from instrument)
+         and (merchant, token) not in (select merchant, token from audit where action = 8)",
     ),
     (
         "an idempotency key whose token is not there",
@@ -255,18 +255,15 @@ pub const HALVES: &[(&str, &str)] = &[
 ];
 
 /// Nothing is in the vault by half. `count` runs SQL that gives one number.
-pub fn nothing_is_there_by_half(
-    halves: impl Iterator<Item = (&'static str, String)>,
-    mut count: impl FnMut(&str) -> i64,
-) {
-    for (what, sql) in halves {
-        assert_eq!(count(&sql), 0, "{what}");
+pub fn nothing_is_there_by_half(mut count: impl FnMut(&str) -> i64) {
+    for (what, sql) in HALVES {
+        assert_eq!(count(sql), 0, "{what}");
     }
 }
 
 /// The same of an SQLite file, which is also whole.
 pub fn file_is_whole(sql: &rusqlite::Connection) {
-    nothing_is_there_by_half(halves_in_sqlite(), |query| sql.query_row(query, [], |row| row.get(0)).unwrap());
+    nothing_is_there_by_half(|query| sql.query_row(query, [], |row| row.get(0)).unwrap());
     let said: String = sql.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(said, "ok");
 }

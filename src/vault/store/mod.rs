@@ -4,6 +4,7 @@
 //! Three stores are there: one SQLite file, PostgreSQL, tables in memory. A store knows nothing of cards; the vault
 //! knows nothing of SQL.
 
+mod audit;
 pub mod memory;
 mod open_files;
 mod packed;
@@ -11,6 +12,11 @@ mod packed;
 pub mod postgres;
 pub mod sqlite;
 mod tenants;
+
+pub use audit::{
+    Action, AuditRow, AuditRows, ChainRow, Head, Held, Kind, Line, MAC_LEN, Mac, MainLine, Span, VAULT,
+    is_no_chain, no_chain,
+};
 
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyTable, WrappedKey};
@@ -51,18 +57,29 @@ pub trait Store: Send + Sync {
 
     /// Runs `work` in a transaction and makes its effects durable before it returns; on an error of `work` there are
     /// none.
-    fn write(&self, work: Work<'_>) -> Result<()>;
+    fn write(&self, work: Work<'_>) -> Result<()> {
+        let mut held = Held::default();
+        let written = self.write_held(&mut held, work);
+        self.release(held);
+        written
+    }
 
-    /// Like [`Store::write`], for work that raises the fence: writers that come while it waits for the running ones
+    /// [`Store::write`] with what a call holds on to from one transaction to the next.
+    fn write_held(&self, held: &mut Held, work: Work<'_>) -> Result<()>;
+
+    /// Like [`Store::write_held`], for work that raises the fence: writers that come while it waits for the running ones
     /// make way for it.
-    fn write_alone(&self, work: Work<'_>) -> Result<()> {
-        self.write(work)
+    fn write_alone(&self, held: &mut Held, work: Work<'_>) -> Result<()> {
+        self.write_held(held, work)
     }
 
-    /// Like [`Store::write`], but others may do it, in one transaction with jobs of theirs.
-    fn submit(&self, job: &Arc<dyn Job>) -> Result<()> {
-        self.write(&mut |rows| job.run(rows))
+    /// Like [`Store::write_held`], but others may do it, in one transaction with jobs of theirs.
+    fn submit(&self, held: &mut Held, job: &Arc<dyn Job>) -> Result<()> {
+        self.write_held(held, &mut |rows| job.run(rows))
     }
+
+    /// Takes back what a call has held on to.
+    fn release(&self, _: Held) {}
 
     /// Why the database cannot be reached, where the last attempt to do so has failed: work on it is to be tried again
     /// all the same, for as long as patience lasts.
@@ -110,7 +127,7 @@ pub trait Upgrade {
 }
 
 /// The rows of a vault. Inside [`Store::write`] they are those of one transaction.
-pub trait Rows: KeyRows {
+pub trait Rows: KeyRows + AuditRows {
     /// The cards of fingerprints, one answer for each.
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>>;
     /// Keeps other writers off these cards until the transaction ends; says which of them are still there. The ids are
@@ -180,11 +197,6 @@ pub trait Rows: KeyRows {
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()>;
     /// Customers in the order of their ids.
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>>;
-
-    /// Whether a line of the audit trail is there.
-    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool>;
-    /// Lines of the audit trail in the order of their ids, which is that of time.
-    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>>;
 
     /// Cards of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's id.
     fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>>;
@@ -302,23 +314,6 @@ pub struct CredentialRow {
     pub sealed: Vec<u8>,
 }
 
-/// Who did what to which token, when and why.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AuditRow {
-    /// Made by [`new_id`].
-    pub id: Id,
-    /// Seconds since 1970 UTC.
-    pub at: i64,
-    /// Who acts.
-    pub actor: String,
-    /// The verb.
-    pub action: String,
-    /// The token acted on, or empty.
-    pub token: String,
-    /// Why, or empty.
-    pub reason: String,
-}
-
 /// An idempotency key, used.
 pub struct UsedKey<'k> {
     /// The caller's key.
@@ -339,7 +334,7 @@ pub struct Fresh<'f> {
     /// Instruments.
     pub instruments: Vec<&'f InstrumentRow>,
     /// Lines of the audit trail.
-    pub audits: Vec<&'f AuditRow>,
+    pub lines: &'f [Line],
     /// Idempotency keys.
     pub keys: Vec<UsedKey<'f>>,
 }
@@ -355,17 +350,6 @@ pub struct Listing<'l> {
     pub after: Option<&'l str>,
     /// So many are passed over.
     pub offset: usize,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// Which lines of the audit trail are wanted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AuditListing<'l> {
-    /// Behind this line.
-    pub after: Id,
-    /// About this token alone.
-    pub token: Option<&'l str>,
     /// At most so many.
     pub limit: usize,
 }

@@ -3,8 +3,8 @@
 use super::super::sqlite::SqliteStore;
 use super::super::tests::{NoUpgrade, key_table};
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fresh, Id, InstrumentRow, Listing, Print,
-    Rows, Store, UsedKey,
+    Action, AuditRow, CardRow, ChainRow, CredentialRow, CustomerRow, Fresh, Id, InstrumentRow, Kind, Line,
+    Listing, MainLine, Print, Rows, Span, Store, UsedKey,
 };
 use super::MemoryStore;
 use crate::error::{Code, Result};
@@ -31,7 +31,7 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let merchant = (0..MERCHANTS.len()).prop_map(|place| MERCHANTS[place]);
-    (0..21u8, merchant, 0..4u8, 0..4u8, 0..3u8).prop_map(|(what, merchant, one, other, third)| Step {
+    (0..27u8, merchant, 0..4u8, 0..4u8, 0..3u8).prop_map(|(what, merchant, one, other, third)| Step {
         what,
         merchant,
         one,
@@ -111,6 +111,23 @@ impl Step {
         Print { generation: u32::from(self.third), print: [self.one; 16] }
     }
 
+    /// A step in the audit trail.
+    fn run_of_trail(self, rows: &dyn Rows) -> Result<bool> {
+        let Step { what, merchant, one, other, third } = self;
+        let tenant = rows.tenant_made(merchant)?;
+        let [one, other, third] = [one, other, third].map(i64::from);
+        let kind = Kind::from_number(1 + other)?;
+        let (link, body, mac) = (vec![1], vec![2], id(3));
+        let span = Span { chain: third, first: one, last: other };
+        let line = MainLine { seq: one, kind, chain: third, first: 1, last: 2, link, at: 3, body, mac };
+        match what {
+            21 => rows.insert_main(tenant, &line).map(|()| true),
+            22 | 23 => rows.put_chain(tenant, &ChainRow { id: one, joined: other, at: third }).map(|()| true),
+            24 => Ok(rows.delete_lines(tenant, span)? + rows.delete_main(tenant, other)? > 0),
+            _ => rows.delete_chain(tenant, one).map(|()| true),
+        }
+    }
+
     /// Does it; what came of it goes into `said`.
     fn run(self, rows: &dyn Rows, said: &mut String) -> Result<()> {
         let Step { what, merchant, one, other, third } = self;
@@ -129,11 +146,12 @@ impl Step {
             }
             3 => {
                 let (token, text) = (token(other), |of| String::from(name(of)));
-                let (actor, action, reason) = (text(one), text(other), text(third));
-                let audit =
-                    AuditRow { id: id(one), at: 1, actor, action, token: token.as_str().into(), reason };
+                let action = Action::from_number(18 + i64::from(other))?;
+                let (actor, reason, about) = (text(one), text(third), token.as_str().into());
+                let row = AuditRow { at: 1, actor, action, token: about, reason };
+                let line = Line { chain: third.into(), seq: one.into(), row, old: None, mac: id(other) };
                 let keys = vec![UsedKey { key: name(third), token: &token, at: i64::from(one) }];
-                rows.insert(merchant, &Fresh { audits: vec![&audit], keys, ..Fresh::default() })?;
+                rows.insert(merchant, &Fresh { lines: &[line], keys, ..Fresh::default() })?;
                 true
             }
             4 => rows.add_print(merchant, &self.print(), &id(other)).map(|()| true)?,
@@ -151,6 +169,7 @@ impl Step {
             17 => rows.update_customer(merchant, &self.customer(), &was)?,
             18 => rows.delete_customer(merchant, &format!("c-{one}")).map(|()| true)?,
             19 => rows.raise_fence().map(|()| true)?,
+            21..=25 => self.run_of_trail(rows)?,
             _ => return Err(Code::Argument.into()),
         };
         write!(said, "{self:?}: {done}; ").unwrap();
@@ -184,6 +203,7 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
     write!(said, "{:?}", known.iter().map(|row| row.as_ref().map(card)).collect::<Vec<_>>()).unwrap();
     let tokens: Vec<_> = (0..4).map(token).collect();
     write!(said, "{:?} {:?}", rows.taken(merchant, &tokens)?, rows.replayed(merchant, &NAMES)?).unwrap();
+    let tenant = rows.tenant_of(merchant)?;
     for at in 0..4 {
         let of_card = rows.instruments_of(merchant, &id(at))?;
         write!(said, "{:?}", of_card.iter().map(instrument).collect::<Vec<_>>()).unwrap();
@@ -195,8 +215,13 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
             rows.customer_by_reference(merchant, NAMES[usize::from(at).max(1)])?,
         );
         write!(said, "{:?} {:?}", by_id.as_ref().map(customer), by_name.as_ref().map(customer)).unwrap();
-        write!(said, "{} {}", rows.lock_customer(merchant, "c-1")?, rows.has_audit(merchant, &id(at))?)
-            .unwrap();
+        write!(
+            said,
+            "{} {}",
+            rows.lock_customer(merchant, "c-1")?,
+            rows.line_mac(rows.tenant_of(merchant)?, 1, at.into())?.is_some()
+        )
+        .unwrap();
         for active in [None, Some(true), Some(false)] {
             for customer in [None, Some("")].into_iter().chain(NAMES.map(Some)) {
                 let after = [None, Some(""), Some(TOKENS[2]), Some("aa \u{e9}")][usize::from(at)];
@@ -209,12 +234,14 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
             }
         }
         for token in [None, Some(TOKENS[usize::from(at)])] {
-            let query = AuditListing { after: id(at / 2), token, limit: 3 };
-            let lines = rows.audits(merchant, &query)?;
-            let shown =
-                |line: &AuditRow| format!("{} {} {} {}", line.id[0], line.actor, line.action, line.reason);
-            write!(said, "{:?}", lines.iter().map(shown).collect::<Vec<_>>()).unwrap();
+            let spans = [2, 1].map(|chain| Span { chain, first: i64::from(at / 2), last: 3 });
+            write!(said, "{:?}", rows.lines(tenant, &spans, token, 3)?).unwrap();
         }
+        let kind = [None, Some(Kind::Open), Some(Kind::Join), Some(Kind::End)][usize::from(at)];
+        write!(said, "{:?}{:?}", rows.last_main(tenant, kind)?, rows.last_line(tenant, at.into())?).unwrap();
+        write!(said, "{:?}", rows.all_lines(tenant, (at.into(), 1), 3)?).unwrap();
+        write!(said, "{:?}{:?}", rows.main_lines(tenant, at.into(), 2)?, rows.chains(tenant)?).unwrap();
+        write!(said, "{:?}{:?}", rows.unjoined(Some(tenant))?, rows.unjoined(None)?).unwrap();
     }
     write!(said, "{:?}", rows.lock_cards(merchant, &[id(0), id(1), id(2), id(3)])?).unwrap();
     let found = rows.customers(merchant, "c-0", 2)?;

@@ -1,5 +1,6 @@
 //! The store in memory: tables of this process, gone with the vault. For tests, and where nothing is to be kept.
 
+mod audit;
 mod keys;
 mod rows;
 mod table;
@@ -7,7 +8,7 @@ mod table;
 #[cfg(all(test, not(miri)))]
 mod against_sqlite;
 
-use super::{Rows, Store, Work};
+use super::{Held, Rows, Store, Work};
 use crate::error::Result;
 use crate::secret::reserve;
 use rows::{Access, MemoryRows, Tables};
@@ -39,7 +40,7 @@ impl Store for MemoryStore {
         work(&MemoryRows::new(Access::Read(&tables)) as &dyn Rows)
     }
 
-    fn write(&self, work: Work<'_>) -> Result<()> {
+    fn write_held(&self, _: &mut Held, work: Work<'_>) -> Result<()> {
         // Where work panics its changes are undone, and the tables are as good as before.
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let transaction = Transaction(&mut tables);
@@ -65,7 +66,7 @@ impl Drop for Transaction<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::key_table;
-    use super::super::{AuditRow, Fresh};
+    use super::super::{Action, AuditRow, Fresh, Line};
     use super::*;
     use crate::error::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,23 +77,23 @@ mod tests {
 
     /// Changes two tables.
     fn write_a_line(rows: &dyn Rows) -> Result<()> {
-        let line = AuditRow {
-            id: [2; 16],
+        let row = AuditRow {
             at: 3,
             actor: String::new(),
-            action: "delete".into(),
+            action: Action::of("delete")?,
             token: String::new(),
             reason: String::new(),
         };
+        let line = Line { chain: 1, seq: 1, row, old: None, mac: [2; 16] };
         rows.raise_fence()?;
-        rows.insert("m", &Fresh { audits: vec![&line], ..Fresh::default() })
+        rows.insert("m", &Fresh { lines: &[line], ..Fresh::default() })
     }
 
     /// The fence's version, and whether the line is there.
     fn seen(store: &MemoryStore) -> (i64, bool) {
         let mut seen = None;
         let mut look = |rows: &dyn Rows| {
-            seen = Some((rows.fence()?.version, rows.has_audit("m", &[2; 16])?));
+            seen = Some((rows.fence()?.version, rows.line_mac(rows.tenant_of("m")?, 1, 1)?.is_some()));
             Ok(())
         };
         store.read(&mut look).unwrap();

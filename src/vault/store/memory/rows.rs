@@ -1,9 +1,10 @@
 //! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
 
+use super::super::audit::Lane;
 use super::super::packed::Packed;
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, ID_LEN, Id,
-    InstrumentRow, Listing, Print, Rows, Tally, UsedKey, again,
+    CardRow, ChainRow, CredentialRow, CustomerRow, Fingerprint, Fresh, ID_LEN, Id, InstrumentRow, Line,
+    Listing, MainLine, Print, Rows, Tally, UsedKey, again,
 };
 use super::table::{Table, Undo};
 use crate::error::{Code, Error, Result};
@@ -19,7 +20,7 @@ type Merchant = i64;
 #[derive(Default)]
 pub struct Tables {
     merchants: Table<String, Merchant>,
-    merchant_names: Table<Merchant, String>,
+    pub(super) merchant_names: Table<Merchant, String>,
     pub(super) keys: Table<(), KeyTable>,
     cards: Table<(Merchant, Id), CardRow>,
     prints: Table<(Merchant, Fingerprint), (Id, u32)>,
@@ -31,7 +32,10 @@ pub struct Tables {
     customers: Table<(Merchant, String), CustomerRow>,
     references: Table<(Merchant, String), String>,
     names: Table<(Merchant, String), (String, i64)>,
-    audits: Table<(Merchant, Id), AuditRow>,
+    pub(super) audit: Table<(Merchant, i64, i64), Line>,
+    pub(super) audit_main: Table<(Merchant, i64), MainLine>,
+    pub(super) chains: Table<(Merchant, i64), ChainRow>,
+    pub(super) lane: Lane,
     credentials: Table<String, CredentialRow>,
 }
 
@@ -49,18 +53,22 @@ impl Tables {
         what(&mut self.customers);
         what(&mut self.references);
         what(&mut self.names);
-        what(&mut self.audits);
+        what(&mut self.audit);
+        what(&mut self.audit_main);
+        what(&mut self.chains);
         what(&mut self.credentials);
     }
 
     /// Keeps the changes of a transaction.
     pub fn keep(&mut self) {
         self.each(|table| table.keep());
+        self.lane.keep();
     }
 
     /// Undoes them, where they were not kept.
     pub fn undo(&mut self) {
         self.each(|table| table.undo());
+        self.lane.undo();
     }
 
     fn merchant(&self, name: &str) -> Option<Merchant> {
@@ -68,7 +76,7 @@ impl Tables {
     }
 
     /// A merchant's place, which it gets with its first row.
-    fn merchant_or_new(&mut self, name: &str) -> Merchant {
+    pub(super) fn merchant_or_new(&mut self, name: &str) -> Merchant {
         self.merchant(name).unwrap_or_else(|| {
             let next = self.merchants.len() as Merchant + 1;
             self.merchants.put(name.to_owned(), next);
@@ -78,7 +86,7 @@ impl Tables {
     }
 
     /// The merchant's place, or that before all merchants.
-    fn merchant_or_none(&self, name: &str) -> Merchant {
+    pub(super) fn merchant_or_none(&self, name: &str) -> Merchant {
         self.merchant(name).unwrap_or(0)
     }
 
@@ -200,8 +208,8 @@ impl Rows for MemoryRows<'_> {
         for row in &fresh.instruments {
             new &= tables.insert_instrument(merchant, row);
         }
-        for line in &fresh.audits {
-            new &= tables.audits.add((merchant, line.id), (*line).clone());
+        for line in fresh.lines {
+            new &= tables.audit.add((merchant, line.chain, line.seq), line.clone());
         }
         for UsedKey { key, token, at } in &fresh.keys {
             new &= tables.names.add((merchant, (*key).to_owned()), (token.to_string(), *at));
@@ -453,19 +461,6 @@ impl Rows for MemoryRows<'_> {
         let rows = tables.customers.behind((merchant, after.to_owned()));
         let theirs = rows.take_while(|(key, _)| key.0 == merchant).take(limit);
         Ok(theirs.map(|(_, row)| row.clone()).collect())
-    }
-
-    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool> {
-        let tables = self.tables();
-        Ok(tables.merchant(merchant).is_some_and(|merchant| tables.audits.has(&(merchant, *id))))
-    }
-
-    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>> {
-        let tables = self.tables();
-        let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
-        let lines = tables.audits.behind((merchant, query.after)).take_while(|(key, _)| key.0 == merchant);
-        let about = lines.filter(|(_, line)| query.token.is_none_or(|token| line.token == token));
-        Ok(about.take(query.limit).map(|(_, line)| line.clone()).collect())
     }
 
     fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {

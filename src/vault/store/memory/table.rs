@@ -49,7 +49,7 @@ impl<K: Ord + Clone, V> Table<K, V> {
     }
 
     /// The rows of a range of keys, in their order.
-    pub fn range(&self, keys: impl RangeBounds<K>) -> impl Iterator<Item = (&K, &V)> {
+    pub fn range(&self, keys: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.rows.range(keys)
     }
 

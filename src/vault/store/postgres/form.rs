@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::error::{Code, Result};
 
 /// Each key of each table: its columns in the order of the index.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 17] = [
     ("fence", "id"),
     ("epoch", "kind,id"),
     ("merchant", "id"),
@@ -21,7 +21,11 @@ const KEYS: [(&str, &str); 13] = [
     ("idempotency", "merchant,key"),
     ("tombstone", "merchant,token"),
     ("credential", "id"),
-    ("audit", "merchant,id"),
+    ("audit", "merchant,chain,seq"),
+    ("audit_main", "merchant,seq"),
+    ("chain", "merchant,id"),
+    ("audit_old", "merchant,seq"),
+    ("audit_old", "merchant,id"),
 ];
 
 /// How many of the keys stand on a plain table with nothing on it that changes what a statement does.

@@ -3,6 +3,7 @@
 //! A call takes a session out of the pool, or opens one; a transaction is four round trips. The database's own
 //! isolation level holds: what conflicts is run again from the beginning, by whoever asked for it.
 
+mod audit;
 mod client;
 mod connect;
 mod fault;
@@ -13,7 +14,8 @@ mod schema;
 mod session;
 mod tls;
 
-use super::{Fence, Store, Upgrade, Work, again};
+use super::audit::Lane;
+use super::{Fence, Held, Store, Upgrade, Work, again, is_in_doubt};
 use crate::error::{Code, Error, Result};
 use client::Unreached;
 use connect::Target;
@@ -29,6 +31,8 @@ const IDLE: usize = 32;
 pub struct PostgresStore {
     target: Target,
     idle: Mutex<Vec<Session>>,
+    /// Those that nobody writes in at the moment.
+    lanes: Mutex<Vec<Lane>>,
     /// Why the last attempt to connect has failed, if it has.
     out_of_reach: Mutex<Option<Error>>,
 }
@@ -47,7 +51,12 @@ impl PostgresStore {
         let mut session = Session::new(target.connect()?)?;
         schema::open(&mut session, patience, create, upgrade)?;
         form::check(&mut session)?;
-        Ok(PostgresStore { target, idle: Mutex::new(vec![session]), out_of_reach: Mutex::default() })
+        Ok(PostgresStore {
+            target,
+            idle: Mutex::new(vec![session]),
+            lanes: Mutex::default(),
+            out_of_reach: Mutex::default(),
+        })
     }
 
     /// Lends a session to `work`; one that fails under it is not used again, nor those that were opened before it.
@@ -96,6 +105,32 @@ impl PostgresStore {
         *self.out_of_reach.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
+    /// [`PostgresStore::with_session`], and the lane that the call holds, or takes for it: one that knows the merchant if
+    /// there is one.
+    fn with_lane(
+        &self,
+        held: &mut Held,
+        work: impl FnOnce(&mut Session, &mut Lane) -> Result<()>,
+    ) -> Result<()> {
+        let mut lane = held.lane.take().unwrap_or_else(|| {
+            let mut lanes = self.lanes();
+            let place = lanes.iter().rposition(|lane| lane.head(&held.merchant).is_some());
+            place.map(|place| lanes.swap_remove(place)).or_else(|| lanes.pop()).unwrap_or_default()
+        });
+        let outcome = self.with_session(|session| work(session, &mut lane));
+        let held_lane = held.lane.insert(lane);
+        match &outcome {
+            Ok(()) => held_lane.keep(),
+            Err(error) if is_in_doubt(error) => held.doubt(),
+            Err(_) => held_lane.undo(),
+        }
+        outcome
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,14 +149,14 @@ impl Store for PostgresStore {
         self.with_session(|session| work(&PostgresRows::new(session, None)))
     }
 
-    fn write(&self, work: Work<'_>) -> Result<()> {
-        self.with_session(|session| {
+    fn write_held(&self, held: &mut Held, work: Work<'_>) -> Result<()> {
+        self.with_lane(held, |session, lane| {
             let (fence, make_way) = begin(session, false)?;
             let mut open = Open { session, done: false };
             if make_way {
                 return Err(again());
             }
-            work(&PostgresRows::new(open.session, Some(fence)))?;
+            work(&PostgresRows::new(open.session, Some(fence)).with_lane(lane))?;
             open.done = true;
             open.session.commit()
         })
@@ -129,16 +164,22 @@ impl Store for PostgresStore {
 
     /// Who shares a lock does not queue behind one who wants it alone, so that many writers would keep it from him for
     /// ever: they are asked to.
-    fn write_alone(&self, work: Work<'_>) -> Result<()> {
-        self.with_session(|session| {
+    fn write_alone(&self, held: &mut Held, work: Work<'_>) -> Result<()> {
+        self.with_lane(held, |session, lane| {
             session.run(MAKE_WAY)?;
             let (fence, _) = begin(session, true)?;
             let mut open = Open { session, done: false };
-            work(&PostgresRows::new(open.session, Some(fence)))?;
+            work(&PostgresRows::new(open.session, Some(fence)).with_lane(lane))?;
             open.session.run("delete from fence where id = 2")?;
             open.done = true;
             open.session.commit()
         })
+    }
+
+    fn release(&self, held: Held) {
+        if let Some(lane) = held.lane.filter(|lane| !lane.is_empty()) {
+            self.lanes().push(lane);
+        }
     }
 
     fn out_of_reach(&self) -> Option<Error> {
@@ -151,6 +192,8 @@ impl Store for PostgresStore {
     /// Closing them would end the parent's sessions: what is left of them here is leaked.
     fn forked(&self) {
         std::mem::take(&mut *self.idle()).into_iter().for_each(std::mem::forget);
+        // The parent goes on in its chains.
+        self.lanes().clear();
     }
 }
 

@@ -3,11 +3,12 @@
 //! Arrays are unnested and looked up one by one (`lateral`, with a limit that keeps it so): the second column of a key
 //! that is `= any` of an array may be taken for a filter, and all of a merchant's rows are read.
 
+use super::super::audit::{Lane, new_or_again};
 use super::super::packed::{self, Packed};
 use super::super::tenants::stray;
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id,
-    InstrumentRow, Listing, Print, Rows, Tally, again, is_again,
+    CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id, InstrumentRow, Listing,
+    Print, Rows, Tally, again,
 };
 use super::session::Session;
 use crate::error::{Code, Result};
@@ -52,10 +53,10 @@ const INSERT: &str = "
         select $1, u.key, u.token, u.at from unnest($18::text[], $19::bytea[], $20::bigint[]) as u (key, token, at)
         returning 1),
     lines as (
-        insert into audit (merchant, id, at, actor, action, token, reason)
-        select $27, u.id, u.at, u.actor, u.action, u.token, u.reason
-        from unnest($21::bytea[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
-            as u (id, at, actor, action, token, reason)
+        insert into audit (merchant, chain, seq, at, actor, action, token, reason, mac)
+        select $1, u.chain, u.seq, u.at, u.actor, u.action, u.token, u.reason, u.mac
+        from unnest($21::bigint[], $22::bigint[], $23::bigint[], $24::text[], $25::bigint[], $26::bytea[], $27::text[],
+                    $28::bytea[]) as u (chain, seq, at, actor, action, token, reason, mac)
         returning 1)
     select (select count(*) from cards), (select count(*) from prints), (select count(*) from instruments),
         (select count(*) from keys), (select count(*) from lines)";
@@ -65,12 +66,18 @@ pub struct PostgresRows<'s> {
     session: RefCell<&'s mut Session>,
     /// In a transaction: as it was locked.
     pub(super) fence: Cell<Option<Fence>>,
+    pub(super) lane: RefCell<Option<&'s mut Lane>>,
 }
 
 impl<'s> PostgresRows<'s> {
     /// Those of the session's transaction, whose fence is `fence`; without one those of no transaction.
     pub fn new(session: &'s mut Session, fence: Option<Fence>) -> PostgresRows<'s> {
-        PostgresRows { session: RefCell::new(session), fence: Cell::new(fence) }
+        PostgresRows { session: RefCell::new(session), fence: Cell::new(fence), lane: RefCell::new(None) }
+    }
+
+    /// With where the writer stands in its chains.
+    pub fn with_lane(self, lane: &'s mut Lane) -> PostgresRows<'s> {
+        PostgresRows { lane: RefCell::new(Some(lane)), ..self }
     }
 
     fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
@@ -96,7 +103,7 @@ impl<'s> PostgresRows<'s> {
     }
 
     /// For a statement that does so on purpose: see the session's settings.
-    fn read_whole_tables(&self, allowed: &str) -> Result<()> {
+    pub(super) fn read_whole_tables(&self, allowed: &str) -> Result<()> {
         let sql =
             "select set_config(name, $1, false) from pg_catalog.pg_settings where name = 'enable_seqscan'";
         self.query(sql, &[&allowed]).map(drop)
@@ -138,18 +145,18 @@ impl<'s> PostgresRows<'s> {
     }
 
     /// A statement that changes one row: `Tampered` where it did not.
-    fn change_one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
+    pub(super) fn change_one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
         if self.change(sql, values)? == 1 { Ok(()) } else { Err(Code::Tampered.into()) }
     }
 
-    /// Removes a row. Where there was none, again; `Tampered` where it is there still.
-    fn delete_one(&self, table: &str, key: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
+    /// Removes a row; says whether there was one. `Tampered` where it is there still.
+    fn delete_one(&self, table: &str, key: &str, values: &[&(dyn ToSql + Sync)]) -> Result<bool> {
         if self.change(&format!("delete from {table} where merchant = $1 and {key} = $2"), values)? == 1 {
-            return Ok(());
+            return Ok(true);
         }
         let sql = format!("select 1 from {table} where merchant = $1 and {key} = $2");
         let still_there = self.find(&sql, values, |_| Ok(()))?.is_some();
-        Err(if still_there { Code::Tampered.into() } else { again() })
+        if still_there { Err(Code::Tampered.into()) } else { Ok(false) }
     }
 
     pub(super) fn change(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<usize> {
@@ -188,8 +195,8 @@ impl Rows for PostgresRows<'_> {
         prints.sort_unstable_by_key(|(print, _)| print.print);
         let tokens = column(&fresh.instruments, |row| Packed::of(&row.token));
         let used = column(&fresh.keys, |used| Packed::of(used.token));
-        let (cards, instruments, audits, keys) =
-            (&fresh.cards, &fresh.instruments, &fresh.audits, &fresh.keys);
+        let about = column(fresh.lines, |line| Packed::of_text(&line.row.token));
+        let (cards, instruments, lines, keys) = (&fresh.cards, &fresh.instruments, fresh.lines, &fresh.keys);
         let inserted = self.find(
             INSERT,
             &[
@@ -213,17 +220,18 @@ impl Rows for PostgresRows<'_> {
                 &column(keys, |used| used.key),
                 &column(&used, Packed::as_bytes),
                 &column(keys, |used| used.at),
-                &column(audits, |line| &line.id[..]),
-                &column(audits, |line| line.at),
-                &column(audits, |line| line.actor.as_str()),
-                &column(audits, |line| line.action.as_str()),
-                &column(audits, |line| line.token.as_str()),
-                &column(audits, |line| line.reason.as_str()),
-                &merchant,
+                &column(lines, |line| line.chain),
+                &column(lines, |line| line.seq),
+                &column(lines, |line| line.row.at),
+                &column(lines, |line| line.row.actor.as_str()),
+                &column(lines, |line| line.row.action.number()),
+                &column(&about, Packed::as_bytes),
+                &column(lines, |line| line.row.reason.as_str()),
+                &column(lines, |line| &line.mac[..]),
             ],
             |row| (0..5).map(|at| unsigned(row, at)).collect::<Result<Vec<u64>>>(),
         )?;
-        let wanted = [cards.len(), prints.len(), instruments.len(), keys.len(), audits.len()];
+        let wanted = [cards.len(), prints.len(), instruments.len(), keys.len(), lines.len()];
         if inserted == Some(wanted.map(|len| len as u64).to_vec()) {
             Ok(())
         } else {
@@ -266,13 +274,10 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.delete_one("card", "id", &[&merchant, &&id[..]])?;
+        new_or_again(self.delete_one("card", "id", &[&merchant, &&id[..]])?)?;
         for print in prints {
-            match self.delete_one("card_fp", "fingerprint", &[&merchant, &&print[..]]) {
-                // It has none under each index key while that is being changed.
-                Err(error) if is_again(&error) => {}
-                other => other?,
-            }
+            // It has none under each index key while that is being changed.
+            self.delete_one("card_fp", "fingerprint", &[&merchant, &&print[..]])?;
         }
         Ok(())
     }
@@ -320,7 +325,7 @@ impl Rows for PostgresRows<'_> {
         let merchant = self.tenant_or_new(merchant)?;
         let token = Packed::of(token);
         let token = token.as_bytes();
-        self.delete_one("instrument", "token", &[&merchant, &token])?;
+        new_or_again(self.delete_one("instrument", "token", &[&merchant, &token])?)?;
         if bury {
             let sql = "insert into tombstone (merchant, token) values ($1, $2)";
             self.change_one(sql, &[&merchant, &token])?;
@@ -470,7 +475,7 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.delete_one("customer", "id", &[&merchant, &id])
+        self.delete_one("customer", "id", &[&merchant, &id]).and_then(new_or_again)
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
@@ -478,30 +483,6 @@ impl Rows for PostgresRows<'_> {
         let sql =
             format!("select {CUSTOMER} from customer c where merchant = $1 and id > $2 order by id limit $3");
         self.all(&sql, &[&merchant, &after, &count(limit)], |row| customer_row(row, 0))
-    }
-
-    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool> {
-        let sql = "select 1 from audit where merchant = $1 and id = $2";
-        Ok(self.find(sql, &[&merchant, &&id[..]], |_| Ok(()))?.is_some())
-    }
-
-    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>> {
-        let read = |row: &Row| {
-            Ok(AuditRow {
-                id: id(row, 0)?,
-                at: get(row, 1)?,
-                actor: get(row, 2)?,
-                action: get(row, 3)?,
-                token: get(row, 4)?,
-                reason: get(row, 5)?,
-            })
-        };
-        self.all(
-            "select id, at, actor, action, token, reason from audit
-             where merchant = $1 and id > $2 and ($3::text is null or token = $3) order by id limit $4",
-            &[&merchant, &&query.after[..], &query.token, &count(query.limit)],
-            read,
-        )
     }
 
     fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
@@ -576,11 +557,11 @@ fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
     )
 }
 
-fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
+pub(super) fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

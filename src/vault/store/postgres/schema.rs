@@ -4,21 +4,14 @@
 //! PostgreSQL's protocol can take them.
 
 use super::super::{Rows, Upgrade, Work, is_again};
-use super::keys;
 use super::rows::PostgresRows;
 use super::session::Session;
+use super::{audit, keys};
 use crate::error::{Code, Result};
 use std::time::{Duration, Instant};
 
 /// The version that this library writes. Version 1 was never made here.
 pub const VERSION: i32 = 4;
-
-/// The audit trail.
-const AUDIT_TABLES: &str = "
-    create table audit (
-        merchant text not null, id bytea not null, at bigint not null, actor text not null, action text not null,
-        token text not null, reason text not null, primary key (merchant, id));
-";
 
 /// Everything else. A merchant's name is written once; in all other rows its number stands for it.
 const ROW_TABLES: &str = "
@@ -50,7 +43,7 @@ const ROW_TABLES: &str = "
 ";
 
 /// All that [`make`] makes, in this order.
-const TABLES: [&str; 3] = [keys::TABLES, AUDIT_TABLES, ROW_TABLES];
+const TABLES: [&str; 3] = [keys::TABLES, audit::TABLES, ROW_TABLES];
 
 /// From version 2: credentials.
 const FROM_2: &str = "
@@ -79,6 +72,8 @@ const ASIDE_3: &str = "
     alter index tombstone_pkey rename to old_tombstone_pkey;
     alter table credential rename to old_credential;
     alter index credential_pkey rename to old_credential_pkey;
+    alter table audit rename to old_audit;
+    alter index audit_pkey rename to old_audit_pkey;
 ";
 const OVER_3: &str = "
     insert into merchant (id, name)
@@ -86,32 +81,21 @@ const OVER_3: &str = "
             select merchant as name from old_card union select merchant from old_card_fp
             union select merchant from old_instrument union select merchant from old_customer
             union select merchant from old_idempotency union select merchant from old_tombstone
-            union select merchant from old_credential) as names;
+            union select merchant from old_credential
+            union select merchant from old_audit) as names;
     insert into card select m.id, o.id, o.network, o.iin, o.last4, o.pan
         from old_card o join merchant m on m.name = o.merchant;
     insert into card_fp select m.id, substr(o.fingerprint, 1, 16), o.card, o.generation
         from old_card_fp o join merchant m on m.name = o.merchant;
     insert into instrument
-        select m.id, case
-            when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
-            when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-                then decode('02' || replace(o.token, '-', ''), 'hex')
-            else decode('03', 'hex') || convert_to(o.token, 'UTF8') end,
+        select m.id, {token},
             o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
         from old_instrument o join merchant m on m.name = o.merchant;
     insert into customer select m.id, o.id, o.reference, o.created_at, o.updated_at, o.deleted_at, o.sealed
         from old_customer o join merchant m on m.name = o.merchant;
-    insert into idempotency select m.id, o.key, case
-            when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
-            when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-                then decode('02' || replace(o.token, '-', ''), 'hex')
-            else decode('03', 'hex') || convert_to(o.token, 'UTF8') end, o.at
+    insert into idempotency select m.id, o.key, {token}, o.at
         from old_idempotency o join merchant m on m.name = o.merchant;
-    insert into tombstone select m.id, case
-            when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
-            when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-                then decode('02' || replace(o.token, '-', ''), 'hex')
-            else decode('03', 'hex') || convert_to(o.token, 'UTF8') end
+    insert into tombstone select m.id, {token}
         from old_tombstone o join merchant m on m.name = o.merchant;
     insert into credential
         select o.id, m.id, o.dialect, o.subject, o.scopes, o.created_at, o.expires_at, o.revoked_at, o.sealed
@@ -123,7 +107,17 @@ const OVER_3: &str = "
 const STEPS: [&str; VERSION as usize - 3] = [FROM_2];
 
 /// The last step, but for what it does with the keys.
-const FROM_3: [&str; 4] = [keys::FROM_3, ASIDE_3, ROW_TABLES, OVER_3];
+fn from_3() -> String {
+    let over = OVER_3.replace("{token}", PACKED_3);
+    [keys::FROM_3, ASIDE_3, ROW_TABLES, audit::TABLES, &over, &audit::from_3(PACKED_3)].concat()
+}
+
+/// A token of version 3, packed.
+const PACKED_3: &str = "
+    case when o.token ~ '^[0-9a-f]{48}$' then decode('01' || o.token, 'hex')
+        when o.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+            then decode('02' || replace(o.token, '-', ''), 'hex')
+        else decode('03', 'hex') || convert_to(o.token, 'UTF8') end";
 
 /// Finds the vault, or makes it where `create` says so; of two that try at once one finds it made.
 ///
@@ -196,7 +190,7 @@ fn step(session: &mut Session, from: i32, present: Option<i32>, upgrade: &mut dy
     session.run(MIGRATING)?;
     if from == VERSION - 1 {
         let old = PostgresRows::new(session, None).old_keys()?;
-        FROM_3.into_iter().try_for_each(|step| session.run(step))?;
+        session.run(&from_3())?;
         upgrade.finish(&old, &PostgresRows::new(session, None))?;
     } else {
         let step =

@@ -2,6 +2,7 @@
 //!
 //! One connection writes; readers have connections of their own, which writers do not keep waiting.
 
+mod audit;
 mod group;
 mod keys;
 mod open;
@@ -10,7 +11,7 @@ mod schema;
 
 pub use schema::VERSION as SCHEMA;
 
-use super::{Job, Store, Upgrade, Work};
+use super::{Held, Job, Store, Upgrade, Work};
 use crate::error::{Code, Error, Result};
 use crate::secret::reserve;
 use group::Group;
@@ -125,7 +126,7 @@ impl Store for SqliteStore {
             None => Opened::to_read(&self.path, self.busy_timeout)?,
         };
         opened.was_there_lately(&self.path)?;
-        let outcome = work(&SqliteRows(&opened.connection, &opened.tenants));
+        let outcome = work(&SqliteRows(&opened.connection, &opened.tenants, None));
         let mut readers = lock(&self.readers);
         if readers.len() < READERS {
             readers.push(opened);
@@ -133,11 +134,11 @@ impl Store for SqliteStore {
         outcome
     }
 
-    fn write(&self, work: Work<'_>) -> Result<()> {
+    fn write_held(&self, _: &mut Held, work: Work<'_>) -> Result<()> {
         self.with_writer(|opened| opened.transact(|rows| work(rows)))
     }
 
-    fn submit(&self, job: &Arc<dyn Job>) -> Result<()> {
+    fn submit(&self, _: &mut Held, job: &Arc<dyn Job>) -> Result<()> {
         self.group.submit(job, |jobs| self.run(jobs))
     }
 
@@ -179,16 +180,20 @@ fn transact<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Res
 impl Opened {
     /// [`transact`], with the rows in hand.
     fn transact<T>(&self, work: impl FnOnce(&SqliteRows<'_>) -> Result<T>) -> Result<T> {
-        let Opened { connection, tenants, .. } = self;
+        let Opened { connection, tenants, lane, .. } = self;
         tenants.begin();
+        // A panic may have left what was undone.
+        lane.borrow_mut().undo();
         let done = transact(connection, || {
             self.check_tables()?;
-            work(&SqliteRows(connection, tenants))
+            work(&SqliteRows(connection, tenants, Some(lane)))
         });
         if done.is_ok() {
-            tenants.commit()
+            tenants.commit();
+            lane.borrow_mut().keep();
         } else {
-            tenants.end()
+            tenants.end();
+            lane.borrow_mut().undo();
         }
         done
     }
@@ -196,9 +201,11 @@ impl Opened {
     /// `work`, whose effects are gone where it fails. An error of the savepoint itself is one of the whole transaction.
     fn savepoint(&self, work: impl FnOnce() -> Result<()>) -> Result<Result<()>> {
         execute(&self.connection, "savepoint job")?;
+        let mark = self.lane.borrow().mark();
         let outcome = work();
         if outcome.is_err() {
             self.tenants.undo();
+            self.lane.borrow_mut().undo_to(mark);
             execute(&self.connection, "rollback to job")?;
         }
         execute(&self.connection, "release job")?;

@@ -1,5 +1,6 @@
 //! Opening the file: whose it is, how it is made, how SQLite is set up for it.
 
+use super::super::audit::Lane;
 use super::super::open_files::Mark;
 use super::super::tenants::Tenants;
 use super::super::{Rows, Upgrade, Work};
@@ -9,7 +10,7 @@ use super::{failed, transact};
 use crate::error::{Code, Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ pub struct Opened {
     pub connection: Connection,
     /// The merchants' numbers, as this connection knows them.
     pub tenants: Tenants,
+    /// Where this connection stands in the chains of the audit trail.
+    pub lane: RefCell<Lane>,
     mark: Mark,
     /// The count of changes to the tables' form at which that was last found good.
     form: Cell<Option<i32>>,
@@ -101,6 +104,7 @@ impl Opened {
         Ok(Opened {
             connection,
             tenants: Tenants::default(),
+            lane: RefCell::default(),
             mark,
             form: Cell::new(None),
             seen: Instant::now(),
@@ -216,7 +220,7 @@ fn make(connection: &Connection, create: Work<'_>) -> Result<()> {
         if is_empty(connection)? {
             connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
             schema::make(connection)?;
-            create(&SqliteRows(connection, &Tenants::default()) as &dyn Rows)?;
+            create(&SqliteRows(connection, &Tenants::default(), None) as &dyn Rows)?;
         }
         Ok(())
     })

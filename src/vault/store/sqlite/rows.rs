@@ -1,16 +1,18 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
+use super::super::audit::{Lane, new_or_again};
 use super::super::packed::{self, Packed};
 use super::super::tenants::{Tenants, stray};
 use super::super::{
-    AuditListing, AuditRow, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow,
-    Listing, Print, Rows, Tally, again, is_again,
+    AuditRows, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow, Listing, Print,
+    Rows, Tally,
 };
 use super::failed;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql, params};
+use std::cell::RefCell;
 
 /// The columns that make an instrument, and a card.
 macro_rules! instrument_columns {
@@ -41,7 +43,7 @@ fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
 }
 
 /// The rows behind a connection.
-pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants);
+pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants, pub Option<&'c RefCell<Lane>>);
 
 impl SqliteRows<'_> {
     /// A merchant's number; 0, which none has, where it has no row yet.
@@ -80,18 +82,18 @@ impl SqliteRows<'_> {
     }
 
     /// A statement that changes one row: `Tampered` where it did not.
-    fn change_one(&self, sql: &str, values: impl Params) -> Result<()> {
+    pub(super) fn change_one(&self, sql: &str, values: impl Params) -> Result<()> {
         one(self.change(sql, values)?)
     }
 
-    /// Removes a row. Where there was none, again; `Tampered` where it is there still.
-    fn delete_one(&self, table: &str, key: &str, values: &[&dyn ToSql]) -> Result<()> {
+    /// Removes a row; says whether there was one. `Tampered` where it is there still.
+    fn delete_one(&self, table: &str, key: &str, values: &[&dyn ToSql]) -> Result<bool> {
         if self.change(&format!("delete from {table} where merchant = ?1 and {key} = ?2"), values)? == 1 {
-            return Ok(());
+            return Ok(true);
         }
         let sql = format!("select 1 from {table} where merchant = ?1 and {key} = ?2");
         let still_there = self.find(&sql, values, |_| Ok(()))?.is_some();
-        Err(if still_there { Code::Tampered.into() } else { again() })
+        if still_there { Err(Code::Tampered.into()) } else { Ok(false) }
     }
 
     pub(super) fn find<T>(
@@ -115,7 +117,7 @@ impl SqliteRows<'_> {
     }
 
     /// The statement once for each of the values: looked up once.
-    fn each<T>(
+    pub(super) fn each<T>(
         &self,
         sql: &str,
         values: &[T],
@@ -161,15 +163,6 @@ impl SqliteRows<'_> {
             ])
         })
     }
-
-    fn insert_audits(&self, merchant: &str, lines: &[&AuditRow]) -> Result<()> {
-        let sql = "insert into audit (merchant, id, at, actor, action, token, reason)
-                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        self.each(sql, lines, |insert, line| {
-            let AuditRow { id, at, actor, action, token, reason } = line;
-            insert.execute(params![merchant, id, at, actor, action, token, reason])
-        })
-    }
 }
 
 impl Rows for SqliteRows<'_> {
@@ -194,8 +187,8 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
-        self.insert_audits(merchant, &fresh.audits)?;
         let merchant = self.tenant_or_new(merchant)?;
+        self.insert_lines(merchant, fresh.lines)?;
         self.insert_cards(merchant, &fresh.cards)?;
         // What is random goes into its index from one end to the other: neighbours find their page at hand.
         let mut prints = fresh.prints.clone();
@@ -245,13 +238,10 @@ impl Rows for SqliteRows<'_> {
 
     fn delete_card(&self, merchant: &str, id: &Id, prints: &[Fingerprint]) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.delete_one("card", "id", params![merchant, id])?;
+        new_or_again(self.delete_one("card", "id", params![merchant, id])?)?;
         for print in prints {
-            match self.delete_one("card_fp", "fingerprint", params![merchant, print]) {
-                // It has none under each index key while that is being changed.
-                Err(error) if is_again(&error) => {}
-                other => other?,
-            }
+            // It has none under each index key while that is being changed.
+            self.delete_one("card_fp", "fingerprint", params![merchant, print])?;
         }
         Ok(())
     }
@@ -307,7 +297,7 @@ impl Rows for SqliteRows<'_> {
         let merchant = self.tenant_or_new(merchant)?;
         let token = Packed::of(token);
         let values = params![merchant, token.as_bytes()];
-        self.delete_one("instrument", "token", values)?;
+        new_or_again(self.delete_one("instrument", "token", values)?)?;
         if bury {
             self.change_one("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
         }
@@ -481,7 +471,7 @@ impl Rows for SqliteRows<'_> {
 
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()> {
         let merchant = self.tenant(merchant)?;
-        self.delete_one("customer", "id", params![merchant, id])
+        self.delete_one("customer", "id", params![merchant, id]).and_then(new_or_again)
     }
 
     fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
@@ -491,29 +481,6 @@ impl Rows for SqliteRows<'_> {
              where merchant = ?1 and id > ?2 order by id limit ?3",
             params![merchant, after, count(limit)],
             |row| customer_row(row, 0),
-        )
-    }
-
-    fn has_audit(&self, merchant: &str, id: &Id) -> Result<bool> {
-        let sql = "select 1 from audit where merchant = ?1 and id = ?2";
-        Ok(self.find(sql, params![merchant, id], |_| Ok(()))?.is_some())
-    }
-
-    fn audits(&self, merchant: &str, query: &AuditListing<'_>) -> Result<Vec<AuditRow>> {
-        self.all(
-            "select id, at, actor, action, token, reason from audit
-             where merchant = ?1 and id > ?2 and (?3 is null or token = ?3) order by id limit ?4",
-            params![merchant, query.after, query.token, count(query.limit)],
-            |row| {
-                Ok(AuditRow {
-                    id: row.get(0)?,
-                    at: row.get(1)?,
-                    actor: row.get(2)?,
-                    action: row.get(3)?,
-                    token: row.get(4)?,
-                    reason: row.get(5)?,
-                })
-            },
         )
     }
 
@@ -587,11 +554,11 @@ fn one(changed: usize) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(Code::Tampered.into()) }
 }
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn unsigned(count: i64) -> u64 {
+pub(super) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 

@@ -7,7 +7,7 @@ use super::super::tenants::Tenants;
 use super::super::{Upgrade, again, is_again};
 use super::open::pragma;
 use super::rows::SqliteRows;
-use super::{failed, keys, transact};
+use super::{audit, failed, keys, transact};
 use crate::error::{Code, Result};
 use rusqlite::{Connection, Row};
 use std::collections::BTreeMap;
@@ -15,13 +15,6 @@ use std::sync::OnceLock;
 
 /// The version that this library writes.
 pub const VERSION: i32 = 4;
-
-/// The audit trail.
-const AUDIT_TABLES: &str = "
-    create table audit (
-        merchant text not null, id blob not null, at integer not null, actor text not null, action text not null,
-        token text not null, reason text not null, primary key (merchant, id)) strict, without rowid;
-";
 
 /// Everything else. A merchant's name is written once; in all other rows its number stands for it.
 const ROW_TABLES: &str = "
@@ -60,7 +53,7 @@ const ROW_INDEXES: &str = "
 ";
 
 /// All that [`make`] makes, in this order.
-const TABLES: [&str; 4] = [keys::TABLES, AUDIT_TABLES, ROW_TABLES, ROW_INDEXES];
+const TABLES: [&str; 4] = [keys::TABLES, audit::TABLES, ROW_TABLES, ROW_INDEXES];
 
 /// From version 1: instruments, their audit trail and fingerprints as they were, in the tables of today.
 const FROM_1: &str = "
@@ -119,40 +112,27 @@ const ASIDE_3: &str = "
     alter table idempotency rename to old_idempotency;
     alter table tombstone rename to old_tombstone;
     alter table credential rename to old_credential;
+    alter table audit rename to old_audit;
 ";
 const OVER_3: &str = "
     insert into merchant (name)
         select merchant from old_card union select merchant from old_card_fp union select merchant from old_instrument
         union select merchant from old_customer union select merchant from old_idempotency
-        union select merchant from old_tombstone union select merchant from old_credential order by merchant;
+        union select merchant from old_tombstone union select merchant from old_credential
+        union select merchant from old_audit order by merchant;
     insert into card select m.id, o.id, o.network, o.iin, o.last4, o.pan
         from old_card o join merchant m on m.name = o.merchant order by m.id, o.id;
     insert into card_fp select m.id, substr(o.fingerprint, 1, 16), o.card, o.generation
         from old_card_fp o join merchant m on m.name = o.merchant order by m.id, o.fingerprint;
     insert into instrument
-        select m.id, case
-            when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
-            when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
-                and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
-                then unhex('02' || replace(o.token, '-', ''))
-            else unhex('03' || hex(o.token)) end,
+        select m.id, {token},
             o.card, o.customer, o.expiry, o.active, o.created_at, o.keep_until, o.sealed
         from old_instrument o join merchant m on m.name = o.merchant order by o.rowid;
     insert into customer select m.id, o.id, o.reference, o.created_at, o.updated_at, o.deleted_at, o.sealed
         from old_customer o join merchant m on m.name = o.merchant order by m.id, o.id;
-    insert into idempotency select m.id, o.key, case
-            when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
-            when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
-                and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
-                then unhex('02' || replace(o.token, '-', ''))
-            else unhex('03' || hex(o.token)) end, o.at
+    insert into idempotency select m.id, o.key, {token}, o.at
         from old_idempotency o join merchant m on m.name = o.merchant order by m.id, o.key;
-    insert into tombstone select m.id, case
-            when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
-            when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
-                and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
-                then unhex('02' || replace(o.token, '-', ''))
-            else unhex('03' || hex(o.token)) end
+    insert into tombstone select m.id, {token}
         from old_tombstone o join merchant m on m.name = o.merchant order by 1, 2;
     insert into credential
         select o.id, m.id, o.dialect, o.subject, o.scopes, o.created_at, o.expires_at, o.revoked_at, o.sealed
@@ -169,8 +149,19 @@ const OVER_3: &str = "
 /// The steps from each older version to the next one, but for the last, which has the keys in hand.
 const STEPS: [&str; VERSION as usize - 2] = [FROM_1, FROM_2];
 
+/// A token of version 3, packed.
+const PACKED_3: &str = "
+    case when length(o.token) = 48 and o.token not glob '*[^0-9a-f]*' then unhex('01' || o.token)
+        when length(o.token) = 36 and replace(o.token, '-', '') not glob '*[^0-9a-f]*'
+            and length(replace(o.token, '-', '')) = 32 and o.token glob '????????-????-????-????-*'
+            then unhex('02' || replace(o.token, '-', ''))
+        else unhex('03' || hex(o.token)) end";
+
 /// The last step, but for what it does with the keys.
-const FROM_3: [&str; 5] = [keys::FROM_3, ASIDE_3, ROW_TABLES, OVER_3, ROW_INDEXES];
+fn from_3() -> String {
+    let over = OVER_3.replace("{token}", PACKED_3);
+    [keys::FROM_3, ASIDE_3, ROW_TABLES, audit::TABLES, &over, &audit::from_3(PACKED_3), ROW_INDEXES].concat()
+}
 
 /// Makes the tables. Inside a transaction.
 pub fn make(connection: &Connection) -> Result<()> {
@@ -196,7 +187,7 @@ pub fn migrate(connection: &Connection, upgrade: Option<&mut dyn Upgrade>) -> Re
             return Ok(());
         }
         if present == VERSION - 1 {
-            upgrade.prepare(&SqliteRows(connection, &Tenants::default()).old_keys()?)?;
+            upgrade.prepare(&SqliteRows(connection, &Tenants::default(), None).old_keys()?)?;
         }
         match transact(connection, || step(connection, present, upgrade)) {
             // Another process has changed the keys meanwhile, or was faster.
@@ -216,9 +207,9 @@ fn step(connection: &Connection, from: i32, upgrade: &mut dyn Upgrade) -> Result
         return Err(again());
     }
     if present == VERSION - 1 {
-        let old = SqliteRows(connection, &Tenants::default()).old_keys()?;
-        FROM_3.into_iter().try_for_each(|step| connection.execute_batch(step).map_err(failed))?;
-        upgrade.finish(&old, &SqliteRows(connection, &Tenants::default()))?;
+        let old = SqliteRows(connection, &Tenants::default(), None).old_keys()?;
+        connection.execute_batch(&from_3()).map_err(failed)?;
+        upgrade.finish(&old, &SqliteRows(connection, &Tenants::default(), None))?;
     } else {
         let step = usize::try_from(present - 1).ok().and_then(|place| STEPS.get(place));
         connection.execute_batch(step.ok_or(Code::NotAVault)?).map_err(failed)?;
