@@ -1677,6 +1677,8 @@ typedef struct panseal_vault_state {
     int32_t require_actor;
     /* 0. */
     uint32_t reserved;
+    /* Names the last lines of all merchants' audit trails: keep it elsewhere, for panseal_vault_verify_audit. */
+    uint8_t audit_head[PANSEAL_AUDIT_HEAD_LEN];
 } panseal_vault_state;
 
 /* An epoch of a vault, and how many rows of all merchants need it. Times are seconds since 1970 UTC. */
@@ -1810,6 +1812,27 @@ panseal_status panseal_vault_destroy_even_if_damaged(panseal_vault *vault,
 /* Bytes of a line's id. */
 #define PANSEAL_LINE_ID_LEN 16
 
+/* Bytes of an audit head. */
+#define PANSEAL_AUDIT_HEAD_LEN 32
+
+/* What is wrong with a line of the audit trail: nothing. */
+#define PANSEAL_AUDIT_WHOLE 0
+
+/* It says something else than what was written. */
+#define PANSEAL_AUDIT_EDITED 1
+
+/* It is gone. */
+#define PANSEAL_AUDIT_REMOVED 2
+
+/* It was not written by the vault. */
+#define PANSEAL_AUDIT_INSERTED 3
+
+/* It stands at another place than it was written to. */
+#define PANSEAL_AUDIT_REORDERED 4
+
+/* It and all behind it are gone. */
+#define PANSEAL_AUDIT_CUT 5
+
 /* Which lines of the audit trail are wanted; all zero: all of them. */
 typedef struct panseal_audit_query {
     /* Set by PANSEAL_INIT. */
@@ -1830,11 +1853,11 @@ typedef struct panseal_audit_line {
     uint32_t reserved;
     /* When, in seconds since 1970 UTC. */
     int64_t at;
-    /* Ascending in time. */
+    /* Ascending in the order of the trail, which is the same for everybody. */
     uint8_t id[PANSEAL_LINE_ID_LEN];
     /* "tokenize", "reuse", "refuse", "detokenize", "update", "deactivate", "reactivate", "delete", "purge",
      * "customer", "rotate", "rewrap", "destroy", "change_index", "change_root", "settings", "grant",
-     * "revoke". */
+     * "revoke", "prune". */
     char action[PANSEAL_WORD_ROOM];
     /* Who acted, or "". */
     char actor[PANSEAL_ID_ROOM];
@@ -1844,12 +1867,40 @@ typedef struct panseal_audit_line {
     char reason[PANSEAL_REASON_ROOM];
 } panseal_audit_line;
 
+/* What panseal_vault_verify_audit has found. Texts end with a NUL. */
+typedef struct panseal_audit_report {
+    /* Set by PANSEAL_INIT. */
+    uint32_t struct_size;
+    /* PANSEAL_AUDIT_...: what is wrong with the first line that something is wrong with. */
+    uint32_t fault;
+    /* Merchants with a trail. */
+    uint64_t merchants;
+    /* Their chains, but for those that were pruned. */
+    uint64_t chains;
+    /* Lines that are joined: none of them can be changed or cut off unnoticed. */
+    uint64_t joined;
+    /* Lines behind the last join of their chain: the last ones of these can be cut off unnoticed. */
+    uint64_t unjoined;
+    /* Lines that were pruned. */
+    uint64_t pruned;
+    /* The chain and the place in it of the line that something is wrong with; 0 is a main chain. */
+    int64_t fault_chain;
+    /* Its place. */
+    int64_t fault_seq;
+    /* Its id, or zeros. */
+    uint8_t fault_id[PANSEAL_LINE_ID_LEN];
+    /* Its table: "audit", "audit_main" or "chain". */
+    char fault_table[PANSEAL_WORD_ROOM];
+    /* Its merchant. */
+    char fault_merchant[PANSEAL_ID_ROOM];
+} panseal_audit_report;
+
 /* Sees an operation before it happens: for which merchant, by which actor, of which kind, on how many cards or tokens.
  * 0 lets it go on; anything else ends the call with PANSEAL_E_CALLBACK, without effect.
  *
  * Kinds are "tokenize", "lookup", "find", "list", "detokenize", "update", "deactivate", "reactivate", "delete",
  * "audit", "customer", "purge", "rotate", "rewrap", "destroy", "change_index", "change_root", "settings", "credential",
- * "check", "status".
+ * "check", "status", "verify", "prune".
  * The texts end with a NUL. Called on the thread of the call, with no lock held, from several threads at once. It must
  * not throw or longjmp. */
 typedef int32_t (*panseal_guard_fn)(void *userdata,
@@ -1859,7 +1910,9 @@ typedef int32_t (*panseal_guard_fn)(void *userdata,
                                     size_t count);
 
 /* A page of the merchant's audit trail, the oldest line first. `query` NULL: all of it. As panseal_vault_list: up to
- * cap, at most PANSEAL_LIST_MAX; *count 0 is the end; to go on, ask again with query->after the last line's id.
+ * cap, at most PANSEAL_LIST_MAX; *count 0 is the end; to go on, ask again with query->after the last line's id. What is
+ * committed is in it, and whoever goes on so sees each line once. PANSEAL_E_CONFLICT for lines behind one that was
+ * pruned.
  * lines[0] must be PANSEAL_INITed: its struct_size is the stride of the array. */
 PANSEAL_API
 panseal_status panseal_vault_audit(panseal_vault *vault,
@@ -1868,6 +1921,25 @@ panseal_status panseal_vault_audit(panseal_vault *vault,
                                    size_t cap,
                                    size_t *count,
                                    panseal_error *err);
+
+/* Checks the audit trail of all merchants, and says in `report` what is there and what is wrong first. `head` (NULL: none)
+ * has the PANSEAL_AUDIT_HEAD_LEN bytes that panseal_vault_status gave before: then the trail must go on from what was
+ * there at that time; without it an older state as a whole is not noticed. A trail with a fault is PANSEAL_OK too. Reads
+ * every line: for an operator, not for every minute. */
+PANSEAL_API
+panseal_status panseal_vault_verify_audit(panseal_vault *vault,
+                                          const uint8_t *head,
+                                          panseal_audit_report *report,
+                                          panseal_error *err);
+
+/* Removes the merchant's lines of the audit trail that are older than `before`, in seconds since 1970 UTC; *pruned (may
+ * be NULL) is how many. The rest can be checked as before. Stopped or killed, call it again. Whoever asks for the lines
+ * behind one that was pruned gets PANSEAL_E_CONFLICT where others between them were pruned too. */
+PANSEAL_API
+panseal_status panseal_vault_prune_audit(panseal_vault *vault,
+                                         int64_t before,
+                                         uint64_t *pruned,
+                                         panseal_error *err);
 
 /* Has `guard` asked before every operation of this handle, and of all that are related to it by
  * panseal_vault_merchant, from now on; NULL: nobody. What the guard refuses is PANSEAL_E_CALLBACK, with its answer in

@@ -1,5 +1,6 @@
 //! Chapter 'keys of a vault': their life, while readers and writers go on.
 
+use super::audit::PANSEAL_AUDIT_HEAD_LEN;
 use super::keys::{panseal_root_fn, root_of};
 use super::library::{PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
@@ -44,6 +45,8 @@ pub struct panseal_vault_state {
     pub require_actor: i32,
     /// 0.
     pub reserved: u32,
+    /// Names the last lines of all merchants' audit trails: keep it elsewhere, for panseal_vault_verify_audit.
+    pub audit_head: [u8; PANSEAL_AUDIT_HEAD_LEN],
 }
 
 /// An epoch of a vault, and how many rows of all merchants need it. Times are seconds since 1970 UTC.
@@ -248,6 +251,7 @@ fn describe(status: &Status) -> panseal_vault_state {
         unindexed: status.unindexed,
         require_actor: i32::from(status.require_actor),
         reserved: 0,
+        audit_head: status.audit_head,
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Operation<'o> {
     pub actor: &'o str,
     /// The verb: `tokenize`, `lookup`, `find`, `list`, `detokenize`, `update`, `deactivate`, `reactivate`, `delete`,
     /// `audit`, `customer`, `claim`, `credential`, `purge`, `rotate`, `rewrap`, `destroy`, `change_index`,
-    /// `change_root`, `settings`, `check`, `status`.
+    /// `change_root`, `settings`, `check`, `status`, `verify`, `prune`.
     pub kind: &'o str,
     /// How many cards or tokens it is about.
     pub count: usize,

@@ -221,6 +221,7 @@ int main(void)
     FIELD(panseal_vault_state, unindexed);
     FIELD(panseal_vault_state, require_actor);
     FIELD(panseal_vault_state, reserved);
+    FIELD(panseal_vault_state, audit_head);
 
     SIZE(panseal_vault_epoch);
     FIELD(panseal_vault_epoch, struct_size);
@@ -250,6 +251,20 @@ int main(void)
     FIELD(panseal_audit_line, actor);
     FIELD(panseal_audit_line, token);
     FIELD(panseal_audit_line, reason);
+
+    SIZE(panseal_audit_report);
+    FIELD(panseal_audit_report, struct_size);
+    FIELD(panseal_audit_report, fault);
+    FIELD(panseal_audit_report, merchants);
+    FIELD(panseal_audit_report, chains);
+    FIELD(panseal_audit_report, joined);
+    FIELD(panseal_audit_report, unjoined);
+    FIELD(panseal_audit_report, pruned);
+    FIELD(panseal_audit_report, fault_chain);
+    FIELD(panseal_audit_report, fault_seq);
+    FIELD(panseal_audit_report, fault_id);
+    FIELD(panseal_audit_report, fault_table);
+    FIELD(panseal_audit_report, fault_merchant);
 
     SIZE(panseal_request);
     FIELD(panseal_request, struct_size);

@@ -589,6 +589,7 @@ struct call *begin(const struct function *function)
     c->to.state.struct_size = sizeof c->to.state;
     c->to.vault_epoch.struct_size = sizeof c->to.vault_epoch;
     c->to.line.struct_size = sizeof c->to.line;
+    c->to.report.struct_size = sizeof c->to.report;
     c->to.response.struct_size = sizeof c->to.response;
     c->to.credential.struct_size = sizeof c->to.credential;
     c->to.err.struct_size = sizeof c->to.err;
@@ -742,7 +743,8 @@ static void check_guards(const struct outputs *to)
                                      to->before_lengths, to->before_last4, to->before_rows, to->before_counts,
                                      to->before_epochs, to->before_count, to->before_generation, to->before_epoch,
                                      to->before_changed, to->before_tokenizer, to->before_purged, to->before_customer,
-                                     to->before_state, to->before_vault_epoch, to->before_line, to->before_total,
+                                     to->before_state, to->before_vault_epoch, to->before_line, to->before_report,
+                                     to->before_total,
                                      to->before_response, to->before_reply, to->before_credential, to->before_err, to->after_err};
     for (size_t i = 0; i < sizeof guards / sizeof *guards; ++i) {
         for (int k = 0; k < GUARD; ++k) {

@@ -95,6 +95,8 @@ struct outputs {
     panseal_vault_epoch vault_epoch;
     unsigned char before_line[GUARD];
     panseal_audit_line line;
+    unsigned char before_report[GUARD];
+    panseal_audit_report report;
     unsigned char before_total[GUARD];
     uint64_t total;
     unsigned char before_response[GUARD];
@@ -171,6 +173,9 @@ struct call {
     panseal_vault_state *state;
     panseal_vault_epoch *vault_epochs;
     panseal_audit_line *lines;
+    const uint8_t *head;
+    panseal_audit_report *report;
+    int64_t before;
     uint64_t *total;
     panseal_progress_fn progress;
     panseal_guard_fn guard;

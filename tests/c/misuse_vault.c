@@ -148,6 +148,16 @@ static panseal_status run_audit(struct call *c)
     return panseal_vault_audit(c->vault, c->audit_query, c->lines, c->page_cap, c->count, c->err);
 }
 
+static panseal_status run_verify(struct call *c)
+{
+    return panseal_vault_verify_audit(c->vault, c->head, c->report, c->err);
+}
+
+static panseal_status run_prune(struct call *c)
+{
+    return panseal_vault_prune_audit(c->vault, c->before, c->total, c->err);
+}
+
 static panseal_status run_guard(struct call *c)
 {
     return panseal_vault_guard(c->vault, c->guard, NULL, c->err);
@@ -181,13 +191,15 @@ static const struct function change_root = {"panseal_vault_change_root", run_cha
 static const struct function require_actor = {"panseal_vault_require_actor", run_require_actor};
 static const struct function state_of = {"panseal_vault_status", run_status};
 static const struct function audit = {"panseal_vault_audit", run_audit};
+static const struct function verify_audit = {"panseal_vault_verify_audit", run_verify};
+static const struct function prune_audit = {"panseal_vault_prune_audit", run_prune};
 static const struct function set_guard = {"panseal_vault_guard", run_guard};
 
 static const struct function *const verbs[] = {
     &vault_tokenize_many, &list, &count, &find, &name, &metadata, &update, &reactivate, &delete_one, &purge,
     &customer_create, &customer_get, &customer_find, &customer_data, &customer_update, &customer_mark, &customer_delete,
     &customer_list, &rotate, &rewrap, &destroy, &destroy_damaged, &check_all, &change_index, &change_root,
-    &require_actor, &state_of, &audit, &set_guard};
+    &require_actor, &state_of, &audit, &verify_audit, &prune_audit, &set_guard};
 
 /* Those that take a token, or a customer's id, as their text. */
 static const struct function *const of_token[] = {&name, &metadata, &update, &reactivate, &delete_one};
@@ -237,6 +249,7 @@ void begin_vault(struct call *c)
     c->purged = &c->to.purged;
     c->customer = &c->to.customer;
     c->state = &c->to.state;
+    c->report = &c->to.report;
     c->vault_epochs = &c->to.vault_epoch;
     c->lines = &c->to.line;
     c->total = &c->to.total;
@@ -509,6 +522,9 @@ static void key_rows(void)
     ROW(state_of, PANSEAL_E_NULL, c->vault_epochs = NULL);
     ROW(state_of, PANSEAL_E_NULL, c->count = NULL);
     ROW(state_of, PANSEAL_E_ARGUMENT, c->page_cap = SIZE_MAX);
+    ROW(verify_audit, PANSEAL_E_NULL, c->report = NULL);
+    ROW(prune_audit, PANSEAL_OK, c->total = NULL);
+    ROW(prune_audit, PANSEAL_E_ARGUMENT, c->before = -1);
     ROW(set_guard, PANSEAL_OK, c->guard = NULL);
 }
 
@@ -541,6 +557,8 @@ static void vault_struct_rows(void)
     STRUCT(state_of, vault_epochs, OUTPUT);
     STRUCT(audit, audit_query, INPUT);
     STRUCT(audit, lines, OUTPUT);
+    STRUCT(verify_audit, report, OUTPUT);
+    STRUCT(prune_audit, err, ERROR);
     STRUCT(set_guard, err, ERROR);
 }
 
@@ -736,7 +754,13 @@ static void trail(void)
     panseal_instrument made = stored(life, NUMBER, NULL);
     char number[PANSEAL_PAN_MAX], reason[PANSEAL_REASON_MAX];
     size_t count, len, all = 0;
+    panseal_vault_state state;
+    panseal_audit_report report;
+    uint64_t pruned = 0;
 
+    PANSEAL_INIT(state);
+    PANSEAL_INIT(report);
+    HOLDS(panseal_vault_status(life, &state, NULL, 0, &count, NULL) == PANSEAL_OK);
     memset(reason, 'r', sizeof reason);
     HOLDS(panseal_vault_detokenize(life, made.token, strlen(made.token), reason, sizeof reason, number, sizeof number,
                                    &len, NULL) == PANSEAL_OK);
@@ -758,6 +782,15 @@ static void trail(void)
         }
     } while (count > 0);
     HOLDS(all > 10);
+    HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
+    HOLDS(report.fault == PANSEAL_AUDIT_WHOLE && report.merchants > 0 && report.joined >= all && report.pruned == 0);
+    HOLDS(panseal_vault_prune_audit(life, 1, &pruned, NULL) == PANSEAL_OK && pruned == 0);
+    HOLDS(panseal_vault_prune_audit(life, lines[0].at + 1000, &pruned, NULL) == PANSEAL_OK && pruned >= all);
+    HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
+    HOLDS(report.fault == PANSEAL_AUDIT_WHOLE && report.pruned == pruned);
+    state.audit_head[31] ^= 1;
+    HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
+    HOLDS(report.fault == PANSEAL_AUDIT_CUT && strcmp(report.fault_table, "audit_main") == 0);
 }
 
 struct seen {

@@ -44,7 +44,9 @@ from typing import TYPE_CHECKING
 
 from panseal import emv, iso8583
 from panseal._native import (
+    AuditFault,
     AuditLine,
+    AuditReport,
     BearerKey,
     CheckMany,
     CheckReport,
@@ -121,7 +123,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "AuditFault",
     "AuditLine",
+    "AuditReport",
     "BearerKey",
     "BusyError",
     "CardError",

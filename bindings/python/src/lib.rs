@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod arrow;
+mod audit;
 mod batch;
 mod callable;
 mod card;
@@ -38,6 +39,8 @@ static ALLOCATOR: panseal::secret::alloc::Wiping = panseal::secret::alloc::Wipin
 /// The compiled part of panseal; import `panseal` instead.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::audit::{AuditFault, AuditReport};
     #[pymodule_export]
     use super::batch::{CheckMany, check_many};
     #[pymodule_export]

@@ -166,6 +166,12 @@ impl VaultStatus {
         PyBytes::new(py, &self.0.commitment)
     }
 
+    /// Names the last lines of all merchants' audit trails: keep it elsewhere, for `Vault.verify_audit`.
+    #[getter]
+    fn audit_head<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.audit_head)
+    }
+
     /// Whether detokenizing is refused where no actor is named: see `Vault.require_actor`.
     #[getter]
     fn require_actor(&self) -> bool {
@@ -290,7 +296,7 @@ pub struct AuditLine(pub vault::AuditLine);
 
 #[pymethods]
 impl AuditLine {
-    /// The line's id: ascending in time. To go on behind it, pass it as `after` to `Vault.audit`.
+    /// The line's id: ascending in the order of the trail. To go on behind it, pass it as `after` to `Vault.audit`.
     #[getter]
     fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.id())

@@ -1,5 +1,6 @@
 //! `panseal.Vault`.
 
+use crate::audit::AuditReport;
 use crate::callable::{Progress, PythonGuard};
 use crate::card::{CardArgs, halves, lend_all, read_expiry, refuse_two_expiries};
 use crate::damage::VaultReport;
@@ -577,6 +578,19 @@ impl Vault {
         }
         let lines = self.run(py, move |vault| vault.audit(&AuditQuery { after, token, limit }))?;
         Ok(lines.into_iter().map(AuditLine).collect())
+    }
+
+    /// Check the audit trail of all merchants. With the `audit_head` that `status` gave before, it must also go on from
+    /// what was there then: without one, an older state as a whole is not noticed. Reads every line: for an operator.
+    #[pyo3(signature = (head=None))]
+    fn verify_audit(&self, py: Python<'_>, head: Option<&[u8]>) -> PyResult<AuditReport> {
+        self.run(py, move |vault| vault.verify_audit(head)).map(AuditReport::from)
+    }
+
+    /// Remove the merchant's lines of the audit trail that are older than `before`; gives how many it was. The rest can be
+    /// checked as before.
+    fn prune_audit(&self, py: Python<'_>, before: TimeArg) -> PyResult<u64> {
+        self.run(py, move |vault| vault.prune_audit(before.0))
     }
 
     /// Have `guard(merchant, actor, kind, count)` asked before every operation of this handle, and of all that are

@@ -32,7 +32,7 @@ pub fn from_3(token: &str) -> String {
     format!(
         "insert into audit
             select m.id, 0, row_number() over (partition by o.merchant order by o.id), o.at, o.actor, {action},
-                case o.token when '' then ''::bytea else {token} end, o.reason, ''::bytea
+                case o.token when '' then ''::bytea else {token} end, o.reason, decode(repeat('00', 16), 'hex')
             from old_audit o join merchant m on m.name = o.merchant;
         insert into audit_old
             select m.id, row_number() over (partition by o.merchant order by o.id), o.id

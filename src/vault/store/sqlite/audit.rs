@@ -32,7 +32,7 @@ pub fn from_3(token: &str) -> String {
     format!(
         "insert into audit
             select m.id, 0, row_number() over (partition by o.merchant order by o.id), o.at, o.actor, {action},
-                case o.token when '' then x'' else {token} end, o.reason, x''
+                case o.token when '' then x'' else {token} end, o.reason, zeroblob(16)
             from old_audit o join merchant m on m.name = o.merchant order by m.id, o.id;
         insert into audit_old
             select m.id, row_number() over (partition by o.merchant order by o.id), o.id
