@@ -3,7 +3,6 @@
 
 #[path = "support/promised.rs"]
 mod promised;
-#[path = "support/mod.rs"]
 mod support;
 
 use panseal::error::Code;
@@ -390,7 +389,7 @@ fn many_refusals_are_counted_in_one_line() {
 }
 
 /// A follower that asks for what is behind the last line sees each line once, while processes write.
-fn follow(name: &str, place: &Place) {
+fn follow(name: &str, place: impl FnOnce() -> Place) {
     if let Some(task) = task() {
         let [url, root, book, token] = &task[..] else { panic!("no such task: {task:?}") };
         let vault = promised::open(url, root).unwrap();
@@ -408,6 +407,7 @@ fn follow(name: &str, place: &Place) {
         });
         return;
     }
+    let place = place();
     let vault = place.open();
     let token = token(&vault);
     let books: Vec<_> = (0..2).map(|book| place.folder.path().join(format!("book-{book}"))).collect();
@@ -436,5 +436,56 @@ fn follow(name: &str, place: &Place) {
 
 #[test]
 fn a_follower_sees_each_line_once_in_a_file() {
-    follow("a_follower_sees_each_line_once_in_a_file", &Place::sqlite());
+    follow("a_follower_sees_each_line_once_in_a_file", Place::sqlite);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_follower_sees_each_line_once_in_postgresql() {
+    use support::postgres::{Server, Settings, present};
+    if task().is_none() && !present("PostgreSQL: a follower of the audit trail") {
+        return;
+    }
+    let lines = vec![("log_min_messages", "fatal")];
+    let server = task().is_none().then(|| Server::new(&Settings { lines, ..Settings::default() }));
+    let url = server.as_ref().map(|server| server.url()).unwrap_or_default();
+    follow("a_follower_sees_each_line_once_in_postgresql", || Place::at(|_| url));
+}
+
+#[test]
+fn ids_of_before_there_were_chains_are_taken() {
+    let vectors = support::root().join("tests/vectors");
+    let first: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(vectors.join("vault_v1.json")).unwrap()).unwrap();
+    let place = Place::sqlite();
+    std::fs::write(place.folder.path().join("cards.root"), first["root"].as_str().unwrap()).unwrap();
+    place.sql().execute_batch(&std::fs::read_to_string(vectors.join("vault_v1.sql")).unwrap()).unwrap();
+    let vault = place.open();
+    let old: Vec<[u8; 16]> = place
+        .sql()
+        .prepare("select id from audit_old join merchant m on m.id = merchant and m.name = '' order by seq")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(|id| id.unwrap())
+        .collect();
+    token(&vault);
+    let lines = all_behind(&vault, None);
+    assert_eq!(lines.len(), old.len() + 1);
+    assert!(
+        lines.iter().map(|line| line.id()).take(old.len()).eq(old.iter().copied()),
+        "they keep their ids"
+    );
+    for (place, id) in old.iter().enumerate() {
+        assert_eq!(all_behind(&vault, Some(*id)).len(), old.len() - place);
+    }
+    assert_eq!(
+        all_behind(&vault, Some([0xff; 16])).len(),
+        1,
+        "one that no line ever had is behind all old ones"
+    );
+    assert_eq!(vault.verify_audit(None).unwrap().fault, None);
+    let edit = "update audit_old set id = zeroblob(16) where seq = 1";
+    assert!(place.sql().execute(edit, []).unwrap() > 0);
+    assert_eq!(vault.verify_audit(None).unwrap().fault.unwrap().kind, FaultKind::Edited);
 }

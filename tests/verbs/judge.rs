@@ -240,6 +240,12 @@ fn customers(vault: &Vault, ledger: &Ledger, merchant: &str, faults: &mut Faults
 
 /// What was read is on record with its reason, what was given has a line.
 fn audit(vault: &Vault, ledger: &Ledger, faults: &mut Faults) {
+    match vault.verify_audit(None) {
+        Ok(report) => {
+            report.fault.into_iter().for_each(|fault| faults.add("audit trail", format!("{fault:?}")))
+        }
+        Err(error) => faults.add("audit trail", error.code().name()),
+    }
     let (mut reasons, mut made) = (HashSet::new(), HashSet::new());
     for merchant in MERCHANTS {
         let vault = vault.merchant(merchant_name(merchant)).unwrap();

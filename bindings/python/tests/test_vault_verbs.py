@@ -461,6 +461,23 @@ def test_the_audit_trail_is_read_in_pages(store: panseal.Vault) -> None:
     assert code_of(lambda: store.audit(limit=1001)) == "limit"
 
 
+def test_the_audit_trail_is_checked_and_pruned(store: panseal.Vault) -> None:
+    token = store.tokenize(VISA).token
+    head = store.status().audit_head
+    store.detokenize(token, reason="refund 7").wipe()
+    report = store.verify_audit(head)
+    assert (report.fault, report.joined, report.unjoined, report.pruned) == (None, 2, 0, 0)
+    fault = store.verify_audit(bytes(32)).fault
+    assert fault is not None and (fault.kind, fault.table, fault.id) == ("cut", "audit_main", None)
+    assert code_of(lambda: store.verify_audit(b"x"), panseal.ArgumentError) == "argument"
+    first = store.audit()[0].id
+    assert store.prune_audit(0) == 0
+    assert store.prune_audit(datetime.now(UTC) + timedelta(days=1)) == 2
+    assert [line.action for line in store.audit()] == ["prune"]
+    assert code_of(lambda: store.audit(after=first)) == "conflict"
+    assert store.verify_audit(head).pruned == 2
+
+
 def test_a_guard_sees_every_operation_and_may_refuse_it(store: panseal.Vault) -> None:
     seen: list[tuple[str, str, str, int]] = []
 
@@ -547,6 +564,8 @@ def test_a_closed_vault_has_no_verbs(place: Place) -> None:
         vault.change_index,
         vault.status,
         vault.audit,
+        vault.verify_audit,
+        lambda: vault.prune_audit(0),
         lambda: vault.set_guard(None),
     ]
     for verb in verbs:

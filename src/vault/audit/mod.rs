@@ -13,7 +13,7 @@ pub use verify::{AuditFault, AuditReport, FaultKind};
 pub(super) use refused::Refusals;
 pub(super) use write::{Unjoined, chain_old_lines, chained, check_chain};
 
-use super::store::{AuditRow, ID_LEN, Id, Kind, MAC_LEN, MainLine, Span, VAULT};
+use super::store::{AuditRow, ID_LEN, Id, Kind, MAC_LEN, MainLine, Span, VAULT, is_again};
 use super::{LIST_MAX, Vault, check_id};
 use crate::error::{Code, Result};
 use std::fmt;
@@ -99,7 +99,11 @@ impl Vault {
         self.ask("audit", limit)?;
         self.work(|keyring, _| {
             self.flush_refused(keyring)?;
-            self.join_committed(keyring, false)?;
+            match self.join_committed(keyring, false) {
+                // Where nothing can be written, what is joined can be read all the same.
+                Err(error) if matches!(error.code(), Code::Store | Code::Busy) && !is_again(&error) => {}
+                other => other?,
+            }
             let mut lines = Vec::new();
             self.shared.store.read(&mut |rows| {
                 let tenant = rows.tenant_of(&self.merchant)?;
