@@ -1,4 +1,4 @@
-//! What every border does around a call, be it C's or Python's: panics are caught and stay silent, the stack that the
+//! What each border, C's and Python's, does around a call: panics are caught and stay silent, the stack that the
 //! call used is wiped, memory is kept aside for it, and its thread is not cancelled before it is over.
 
 use crate::error::{Code, Result};
