@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// read first may not fit what is read later.
 const LOOKS: u32 = 3;
 
+/// The last line that is anchored of each merchant's main chain: its place and MAC.
+type Anchors = BTreeMap<i64, (i64, Mac)>;
+
 /// What was done to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -142,8 +145,8 @@ impl Vault {
         &self,
         keyring: &Keyring,
         head: Option<&[u8; HEAD_LEN]>,
-    ) -> Result<(BTreeMap<i64, (i64, Mac)>, Option<AuditFault>)> {
-        let mut anchors = BTreeMap::new();
+    ) -> Result<(Anchors, Option<AuditFault>)> {
+        let mut anchors = Anchors::new();
         let wanted = head.map(|head| i64::from_be_bytes(head[..8].try_into().unwrap_or_default()));
         let mut there = wanted.is_none();
         let mut walk = Walk { keyring, owner: Owner::Vault, name: "", tenant: VAULT };

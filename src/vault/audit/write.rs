@@ -176,12 +176,10 @@ impl Shared {
                 (Ok(false), Err(refused)) if !matches!(refused.code(), Code::Busy | Code::Store) => {
                     return outcome;
                 }
-                (Ok(false), Err(error)) if is_again(&error) => {
-                    if self.leave_ended_chain(merchant, held)? {
-                        // Somebody else has its place: it can never be committed.
-                        held.forget_tried();
-                        return outcome;
-                    }
+                (Ok(false), Err(error)) if is_again(&error) && self.leave_ended_chain(merchant, held)? => {
+                    // Somebody else has its place: it can never be committed.
+                    held.forget_tried();
+                    return outcome;
                 }
                 _ => {}
             }
