@@ -135,8 +135,10 @@ pub trait Rows: KeyRows + AuditRows {
     fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>>;
     /// New cards, instruments, audit lines and idempotency keys. Again, where one of them is there already.
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()>;
-    /// A fingerprint of a card that has others already; one that is there is left as it is.
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()>;
+    /// A fingerprint of a card that has others already; one that is there is left as it is. Says whether it was new.
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool>;
+    /// Has a fingerprint that is there lead to this card.
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()>;
     /// Removes up to `limit` fingerprints of an index generation, and says how many.
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize>;
     /// How many cards of all merchants have a fingerprint of one of two index generations. Reads every fingerprint.
@@ -155,6 +157,8 @@ pub trait Rows: KeyRows + AuditRows {
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>>;
     /// The changed columns of an instrument, where what is sealed over it is still `was`; says whether it was.
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool>;
+    /// Gives an instrument another card, where what is sealed over it is still `was`; says whether it was.
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool>;
     /// Removes an instrument; its token goes into the tombstones where `bury` says so.
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()>;
     /// Which of these tokens were issued already, be it that they are gone.

@@ -239,14 +239,20 @@ impl Rows for PostgresRows<'_> {
         }
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let merchant = self.tenant_or_new(merchant)?;
-        self.change(
+        let added = self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values ($1, $2, $3, $4)
              on conflict (merchant, fingerprint) do nothing",
             &[&merchant, &&print.print[..], &&card[..], &(print.generation as i32)],
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card_fp set card = $3 where merchant = $1 and fingerprint = $2";
+        self.change_one(sql, &[&merchant, &&print[..], &&card[..]])
     }
 
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
@@ -318,6 +324,16 @@ impl Rows for PostgresRows<'_> {
             sql,
             &[&merchant, &token, &row.customer, &row.expiry, &active, &row.keep_until, &row.sealed, &was],
         )?;
+        Ok(changed == 1)
+    }
+
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let sql =
+            "update instrument set card = $3, sealed = $4 where merchant = $1 and token = $2 and sealed = $5";
+        let token = Packed::of(&row.token);
+        let token = token.as_bytes();
+        let changed = self.change(sql, &[&merchant, &token, &&row.card[..], &row.sealed, &was])?;
         Ok(changed == 1)
     }
 

@@ -203,14 +203,20 @@ impl Rows for SqliteRows<'_> {
         })
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let merchant = self.tenant_or_new(merchant)?;
-        self.change(
+        let added = self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)
              on conflict (merchant, fingerprint) do nothing",
             params![merchant, print.print, card, print.generation],
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card_fp set card = ?3 where merchant = ?1 and fingerprint = ?2";
+        self.change_one(sql, params![merchant, print, card])
     }
 
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
@@ -289,6 +295,15 @@ impl Rows for SqliteRows<'_> {
                 row.sealed,
                 was
             ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let changed = self.change(
+            "update instrument set card = ?3, sealed = ?4 where merchant = ?1 and token = ?2 and sealed = ?5",
+            params![merchant, Packed::of(&row.token).as_bytes(), row.card, row.sealed, was],
         )?;
         Ok(changed == 1)
     }
