@@ -109,15 +109,17 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, &[&allowed]).map(drop)
     }
 
-    /// A merchant's number; 0, which none has, where it has no row yet.
+    /// A merchant's number; 0, which none has, where it has no row yet. `Tampered` where a row says that one has it.
     pub fn tenant(&self, merchant: &str) -> Result<i64> {
         if let Some(number) = stray(merchant).or_else(|| self.session.borrow().tenants.get(merchant)) {
             return Ok(number);
         }
         let sql = "select id from merchant where name = $1";
         let found = self.find(sql, &[&merchant], |row| get::<i64>(row, 0))?;
-        if let Some(number) = found {
-            self.session.borrow().tenants.note(merchant, number);
+        match found {
+            Some(0) => return Err(Code::Tampered.into()),
+            Some(number) => self.session.borrow().tenants.note(merchant, number),
+            None => {}
         }
         Ok(found.unwrap_or(0))
     }

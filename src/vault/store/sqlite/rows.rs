@@ -46,14 +46,16 @@ fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
 pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants, pub Option<&'c RefCell<Lane>>);
 
 impl SqliteRows<'_> {
-    /// A merchant's number; 0, which none has, where it has no row yet.
+    /// A merchant's number; 0, which none has, where it has no row yet. `Tampered` where a row says that one has it.
     pub fn tenant(&self, merchant: &str) -> Result<i64> {
         if let Some(number) = stray(merchant).or_else(|| self.1.get(merchant)) {
             return Ok(number);
         }
         let found = self.find("select id from merchant where name = ?1", [merchant], |row| row.get(0))?;
-        if let Some(number) = found {
-            self.1.note(merchant, number);
+        match found {
+            Some(0) => return Err(Code::Tampered.into()),
+            Some(number) => self.1.note(merchant, number),
+            None => {}
         }
         Ok(found.unwrap_or(0))
     }
