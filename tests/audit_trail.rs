@@ -13,6 +13,7 @@ use promised::{Book, Place, card, code, random, task};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -463,7 +464,7 @@ fn ids_of_before_there_were_chains_are_taken() {
     let vault = place.open();
     let old: Vec<[u8; 16]> = place
         .sql()
-        .prepare("select id from audit_old join merchant m on m.id = merchant and m.name = '' order by seq")
+        .prepare("select audit_old.id from audit_old join merchant m on m.id = merchant and m.name = '' order by seq")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
@@ -488,4 +489,78 @@ fn ids_of_before_there_were_chains_are_taken() {
     let edit = "update audit_old set id = zeroblob(16) where seq = 1";
     assert!(place.sql().execute(edit, []).unwrap() > 0);
     assert_eq!(vault.verify_audit(None).unwrap().fault.unwrap().kind, FaultKind::Edited);
+}
+
+/// Writers that come and go, a follower that has lines joined all the time, and somebody who prunes: none of them is a
+/// fault.
+#[test]
+fn a_check_beside_those_who_write_read_and_prune_finds_no_fault() {
+    let place = Place::sqlite();
+    let vault = place.open();
+    let token = token(&vault);
+    let done = AtomicBool::new(false);
+    let running = || !done.load(Ordering::Acquire);
+    thread::scope(|scope| {
+        let _tell = support::AtEnd(&done);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while running() {
+                    let vault = place.open();
+                    for _ in 0..20 {
+                        vault.detokenize(token.as_bytes(), "", "refund", 19).unwrap();
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            let vault = place.open();
+            while running() {
+                vault.audit(&AuditQuery { limit: 1, ..AuditQuery::default() }).unwrap();
+                vault.status().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let vault = place.open();
+            while running() {
+                thread::sleep(Duration::from_millis(300));
+                vault.prune_audit(now()).unwrap();
+            }
+        });
+        let begun = Instant::now();
+        let mut checks = 0;
+        while checks < 20 || begun.elapsed() < Duration::from_secs(3) {
+            let report = vault.verify_audit(None).unwrap();
+            assert_eq!(report.fault, None, "{report:?}");
+            checks += 1;
+        }
+    });
+}
+
+/// A chain whose last lines are gone is not ended behind the gap: once they are back, all is well.
+#[test]
+fn lines_that_are_put_back_are_no_fault() {
+    let trail = Trail::new();
+    let sql = trail.place.sql();
+    let open = "select merchant, id from chain where merchant > 0 limit 1";
+    let (merchant, chain): (i64, i64) =
+        sql.query_row(open, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let last = format!(
+        "merchant = {merchant} and chain = {chain} and seq = (
+             select max(seq) from audit where merchant = {merchant} and chain = {chain})"
+    );
+    sql.execute_batch(&format!(
+        "create temp table aside as select * from audit where {last}; delete from audit where {last};
+         update chain set at = 1 where merchant = {merchant} and id = {chain}"
+    ))
+    .unwrap();
+    for merchant in ["", "m2"] {
+        trail.vault.merchant(merchant).unwrap().audit(&AuditQuery::default()).unwrap();
+        let refused = trail.vault.merchant(merchant).unwrap().detokenize(b"t", "", "refund", 19);
+        assert_eq!(code(refused), Code::Token);
+        trail.vault.merchant(merchant).unwrap().audit(&AuditQuery::default()).unwrap();
+    }
+    let fault = trail.vault.verify_audit(Some(&trail.head)).unwrap().fault.expect("a line that is gone");
+    assert_eq!((fault.kind, fault.table, fault.chain), (FaultKind::Cut, "audit", chain));
+    sql.execute_batch("insert into audit select * from temp.aside").unwrap();
+    assert_eq!(trail.vault.verify_audit(Some(&trail.head)).unwrap().fault, None);
 }

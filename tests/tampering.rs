@@ -26,7 +26,7 @@ const TABLES: [(&str, &str); 15] = [
     ("fence", "id"),
     ("epoch", "kind, id"),
     ("revoked", "id"),
-    ("merchant", "id"),
+    ("merchant", "id, name"),
     ("card", "merchant, id"),
     ("card_fp", "merchant, fingerprint"),
     ("instrument", "merchant, token"),
@@ -117,53 +117,61 @@ impl<'t> Table<'t> {
         self.key.iter().map(is).collect::<Vec<_>>().join(" and ")
     }
 
-    /// SQL that changes the table in one of the ways.
-    fn change(&self, way: &str, dice: &mut Dice) -> String {
+    /// SQL that changes the table in one of the ways; nothing where the dice have fallen on what it is already.
+    fn change(&self, way: &str, dice: &mut Dice) -> Option<String> {
         let name = self.name;
         let row = &self.rows[dice.below(self.rows.len())];
         match way {
             "edit" => {
                 let column = dice.below(self.columns.len());
                 let value = dice.other(&row[column]);
-                format!(
-                    "update {name} set {} = {} where {}",
-                    self.columns[column],
-                    literal(&value),
-                    self.at(row)
-                )
+                let set = format!("{} = {}", self.columns[column], literal(&value));
+                (value != row[column]).then(|| format!("update {name} set {set} where {}", self.at(row)))
             }
-            "delete" => format!("delete from {name} where {}", self.at(row)),
+            "delete" => Some(format!("delete from {name} where {}", self.at(row))),
             "insert" => {
                 let mut copy = row.clone();
-                let column = self.place_of(&self.key[dice.below(self.key.len())]);
-                copy[column] = dice.other(&copy[column]);
+                for name in &self.key {
+                    let column = self.place_of(name);
+                    if dice.below(2) == 0 {
+                        copy[column] = dice.other(&copy[column]);
+                    }
+                }
                 let values: Vec<String> = copy.iter().map(literal).collect();
-                format!("insert into {name} values ({})", values.join(", "))
+                Some(format!("insert into {name} values ({})", values.join(", ")))
             }
-            "swap" => self.swap(row, dice),
+            "swap" => self.swap(row, &self.rows[dice.below(self.rows.len())], dice),
             _ => {
                 let first = dice.below(self.rows.len());
                 let gone = self.rows[first..].iter().map(|row| format!("({})", self.at(row)));
-                format!("delete from {name} where {}", gone.collect::<Vec<_>>().join(" or "))
+                Some(format!("delete from {name} where {}", gone.collect::<Vec<_>>().join(" or ")))
             }
         }
     }
 
-    /// Two rows change what stands in one column, or in all but their keys.
-    fn swap(&self, row: &[Value], dice: &mut Dice) -> String {
-        let other = &self.rows[dice.below(self.rows.len())];
-        let others: Vec<&String> = self.columns.iter().filter(|name| !self.key.contains(name)).collect();
-        let columns = match others.len() {
-            0 => self.columns.iter().collect(),
-            some if dice.below(2) == 0 => vec![others[dice.below(some)]],
-            _ => others,
+    /// Two rows change what stands in one column, or in all but their keys; those that are all key, a part of that.
+    fn swap(&self, row: &[Value], other: &[Value], dice: &mut Dice) -> Option<String> {
+        let mut columns: Vec<&String> = self.columns.iter().collect();
+        if self.columns.len() > self.key.len() {
+            columns.retain(|name| !self.key.contains(name));
+        }
+        columns.retain(|name| row[self.place_of(name)] != other[self.place_of(name)]);
+        if columns.is_empty() {
+            return None;
+        }
+        if dice.below(2) == 0 {
+            columns = vec![columns[dice.below(columns.len())]];
+        }
+        let name = self.name;
+        let delete = format!("delete from {name} where {} or {};", self.at(row), self.at(other));
+        let swapped = |row: &[Value], from: &[Value]| {
+            let value = |(place, value): (usize, &Value)| {
+                literal(if columns.contains(&&self.columns[place]) { &from[place] } else { value })
+            };
+            let values: Vec<String> = row.iter().enumerate().map(value).collect();
+            format!("insert into {name} values ({});", values.join(", "))
         };
-        let set = |row: &[Value], from: &[Value]| {
-            let set = |name: &&String| format!("{name} = {}", literal(&from[self.place_of(name)]));
-            let set = columns.iter().map(set).collect::<Vec<_>>().join(", ");
-            format!("update {} set {set} where {};", self.name, self.at(row))
-        };
-        set(row, other) + &set(other, row)
+        Some(delete + &swapped(row, other) + &swapped(other, row))
     }
 }
 
@@ -310,7 +318,7 @@ fn no_change_of_any_table_leads_to_another_card() {
             let mut counts = BTreeMap::new();
             let mut dice = Dice(seed + 1000 * at as u64 + 100 * way_at as u64);
             for _ in 0..trials {
-                let (sql, outcome, said) = one(&vaults, table, way, &mut dice);
+                let Some((sql, outcome, said)) = one(&vaults, table, way, &mut dice) else { break };
                 *counts.entry(outcome).or_insert(0) += 1;
                 let wrong = outcome == Outcome::Changed && NEVER_CHANGED.contains(&table.name)
                     || outcome == Outcome::Missing && ALWAYS_NOTICED.contains(&table.name);
@@ -335,15 +343,20 @@ fn no_change_of_any_table_leads_to_another_card() {
     assert!(broken.is_empty(), "unnoticed: {broken:#?}");
 }
 
-/// A change that the database takes, and what it comes to.
-fn one(vaults: &Vaults, table: &Table<'_>, way: &str, dice: &mut Dice) -> (String, Outcome, Vec<String>) {
-    for _ in 0..1000 {
-        let sql = table.change(way, dice);
+/// A change that the database takes, and what it comes to; nothing where it takes none.
+fn one(
+    vaults: &Vaults,
+    table: &Table<'_>,
+    way: &str,
+    dice: &mut Dice,
+) -> Option<(String, Outcome, Vec<String>)> {
+    for _ in 0..50 {
+        let Some(sql) = table.change(way, dice) else { continue };
         if let Ok(true) = vaults.changed(&sql) {
             let after = ask(&vaults.place, &vaults.ledger);
             let (outcome, said) = judge(&vaults.before, &after, &vaults.ledger);
-            return (sql, outcome, said);
+            return Some((sql, outcome, said));
         }
     }
-    panic!("{}: the database takes no {way}", table.name);
+    None
 }

@@ -72,7 +72,7 @@ impl Vault {
         let last = Step { is_last: true, ..Step::default() };
         let Clash { card, print, .. } = clash;
         let found = rows.known_cards(merchant, &[print.print])?.pop().flatten();
-        let Some(first) = found.filter(|found| found.id != *card) else {
+        let Some(first) = found.filter(|found| found.id != *card && !found.is_gone()) else {
             if rows.lock_cards(merchant, &[*card])? == [true] && !rows.add_print(merchant, print, card)? {
                 rows.point_print(merchant, &print.print, card)?;
             }

@@ -3,8 +3,9 @@
 use super::promised::{self, Place};
 use panseal::card::{CardInput, Pan, Separators, check};
 use panseal::error::{Code, Result};
-use panseal::vault::{AuditQuery, Customer, ListQuery, TokenizeOptions, Vault};
-use std::collections::BTreeMap;
+use panseal::vault::{AuditQuery, Customer, ListQuery, OpenOptions, TokenizeOptions, Vault};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What was written into the vault, which its writer remembers.
 pub struct Ledger {
@@ -30,7 +31,8 @@ pub type Answers = BTreeMap<String, Result<String, Code>>;
 /// Asks everything. Rows that are damaged and faults of the trail are answers too, as errors.
 pub fn ask(place: &Place, ledger: &Ledger) -> Answers {
     let mut answers = Answers::new();
-    let opened = promised::open(&place.url, &place.root);
+    let busy_timeout = Duration::from_millis(500);
+    let opened = place.open_with(|options| OpenOptions { busy_timeout, ..options });
     let mut note = |what: String, answer: Result<String>| {
         answers.insert(what, answer.map_err(|error| error.code()));
     };
@@ -175,7 +177,7 @@ pub enum Outcome {
 
 /// Compares what is answered with what was. No answer may name another card than the right one, noticed or not.
 pub fn judge(before: &Answers, after: &Answers, ledger: &Ledger) -> (Outcome, Vec<String>) {
-    let differing: Vec<&String> =
+    let differing: BTreeSet<&String> =
         before.keys().chain(after.keys()).filter(|what| before.get(*what) != after.get(*what)).collect();
     for kept in &ledger.tokens {
         if let Some(Ok(number)) = after.get(&format!("detokenize {}", kept.token)) {

@@ -128,7 +128,8 @@ pub trait Upgrade {
 
 /// The rows of a vault. Inside [`Store::write`] they are those of one transaction.
 pub trait Rows: KeyRows + AuditRows {
-    /// The cards of fingerprints, one answer for each.
+    /// The cards of fingerprints, one answer for each; in the place of a card that is not there, [a row that opens to
+    /// nothing](CardRow::gone).
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>>;
     /// Keeps other writers off these cards until the transaction ends; says which of them are still there. The ids are
     /// in ascending order, so that two writers do not wait for each other.
@@ -242,9 +243,14 @@ pub struct CardRow {
 }
 
 impl CardRow {
-    /// In the place of a card that an instrument names and that is not there.
+    /// In the place of a card that an instrument or a fingerprint names and that is not there.
     pub fn gone(id: Id) -> CardRow {
         CardRow { id, network: String::new(), iin: String::new(), last4: String::new(), sealed: Vec::new() }
+    }
+
+    /// Whether it is [such a row](CardRow::gone).
+    pub fn is_gone(&self) -> bool {
+        self.sealed.is_empty()
     }
 }
 

@@ -204,7 +204,7 @@ impl Rows for MemoryRows<'_> {
         let merchant = tables.merchant(merchant);
         let find = |print: &Fingerprint| {
             let (card, _) = tables.prints.get(&(merchant?, *print))?;
-            tables.cards.get(&(merchant?, *card)).cloned()
+            Some(tables.cards.get(&(merchant?, *card)).cloned().unwrap_or_else(|| CardRow::gone(*card)))
         };
         Ok(prints.iter().map(find).collect())
     }

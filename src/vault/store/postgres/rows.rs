@@ -170,12 +170,16 @@ impl Rows for PostgresRows<'_> {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let merchant = self.tenant(merchant)?;
         let sql = format!(
-            "select {CARD}, w.print from unnest($2::bytea[]) as w (print)
+            "select {CARD}, w.print, f.card from unnest($2::bytea[]) as w (print)
              cross join lateral (select card from card_fp where merchant = $1 and fingerprint = w.print limit 1) as f
-             cross join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c"
+             left join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c on true"
         );
         let wanted: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
-        let read = |row: &Row| Ok((get::<Vec<u8>>(row, 5)?, card_row(row, 0)?));
+        let read = |row: &Row| {
+            let is_gone = get::<Option<&[u8]>>(row, 0)?.is_none();
+            let card = if is_gone { CardRow::gone(id(row, CARD_COLUMNS + 1)?) } else { card_row(row, 0)? };
+            Ok((get::<Vec<u8>>(row, CARD_COLUMNS)?, card))
+        };
         let known: HashMap<Vec<u8>, CardRow> =
             self.all(&sql, &[&merchant, &wanted], read)?.into_iter().collect();
         Ok(prints.iter().map(|print| known.get(&print[..]).cloned()).collect())

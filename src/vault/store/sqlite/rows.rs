@@ -173,10 +173,14 @@ impl Rows for SqliteRows<'_> {
         let sql = concat!(
             "select ",
             card_columns!(),
-            " from card_fp f join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
+            ", f.card from card_fp f left join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
         );
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
-        let mut find = |print| query.query_row(params![merchant, print], |row| card_row(row, 0)).optional();
+        let read = |row: &Row<'_>| match row.get_ref(0)? {
+            ValueRef::Null => Ok(CardRow::gone(row.get(CARD_COLUMNS)?)),
+            _ => card_row(row, 0),
+        };
+        let mut find = |print| query.query_row(params![merchant, print], read).optional();
         prints.iter().map(|print| find(print).map_err(failed)).collect()
     }
 
