@@ -2,7 +2,7 @@
 //! ever leads to another card.
 //!
 //! `PANSEAL_TRIALS` says how often each table is changed in each way (100 in `make check-deep`), `PANSEAL_SEED` where the
-//! random numbers begin.
+//! random numbers begin, `PANSEAL_TABLE` which table alone is changed, `PANSEAL_SHOW` whether to show what is not noticed.
 #![cfg(unix)]
 
 #[path = "tampering/answers.rs"]
@@ -19,7 +19,7 @@ use rusqlite::types::Value;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The tables, and the columns of their keys.
 const TABLES: [(&str, &str); 15] = [
@@ -159,7 +159,7 @@ impl<'t> Table<'t> {
         if columns.is_empty() {
             return None;
         }
-        if dice.below(2) == 0 {
+        if self.columns.len() == self.key.len() || dice.below(2) == 0 {
             columns = vec![columns[dice.below(columns.len())]];
         }
         let name = self.name;
@@ -204,7 +204,7 @@ impl Vaults {
         let vector =
             |name: &str| fs::read_to_string(support::root().join("tests/vectors").join(name)).unwrap();
         let book: serde_json::Value = serde_json::from_str(&vector("vault_v3.json")).unwrap();
-        let place = in_memory_if_possible();
+        let place = Place::without_disk();
         fs::write(place.folder.path().join("cards.root"), book["root"].as_str().unwrap()).unwrap();
         place.sql().execute_batch(&vector("vault_v3.sql")).unwrap();
         let vault = place.open();
@@ -251,18 +251,6 @@ impl Vaults {
     }
 }
 
-/// In a folder that no disk is behind, where there is one: each trial commits many times.
-fn in_memory_if_possible() -> Place {
-    let mut place = Place::sqlite();
-    if Path::new("/dev/shm").is_dir() {
-        place.folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        place.url = format!("sqlite:{}", place.db().display());
-        place.root = format!("file:{}", place.folder.path().join("cards.root").display());
-        panseal::keys::Root::create(&place.root).unwrap();
-    }
-    place
-}
-
 fn read_ledger(book: &serde_json::Value, head: [u8; 32]) -> Ledger {
     let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
     let rows = |name: &str| book[name].as_array().unwrap().clone();
@@ -307,11 +295,15 @@ const ALWAYS_NOTICED: [&str; 4] = ["epoch", "revoked", "audit", "audit_main"];
 #[test]
 fn no_change_of_any_table_leads_to_another_card() {
     let number = |name, default| env::var(name).map_or(default, |text| text.parse().unwrap());
-    let (trials, seed) = (number("PANSEAL_TRIALS", 3), number("PANSEAL_SEED", 12));
+    let (trials, seed) = (number("PANSEAL_TRIALS", 2), number("PANSEAL_SEED", 12));
     println!("seed {seed}, {trials} of each: noticed, without effect, missing, changed");
     let vaults = Vaults::new();
+    let only = env::var("PANSEAL_TABLE").unwrap_or_default();
     let mut broken = Vec::new();
     for (at, table) in vaults.tables().iter().enumerate() {
+        if !only.is_empty() && only != table.name {
+            continue;
+        }
         assert!(!table.rows.is_empty(), "{}", table.name);
         let mut words = Vec::new();
         for (way_at, way) in WAYS.iter().enumerate() {
