@@ -401,7 +401,8 @@ impl<'r> Run<'r> {
             let found = (0..draft.prints.len()).filter_map(|_| stored.next().flatten()).last();
             known[place] = match (found, draft.prints.first()) {
                 (Some(card), _) => {
-                    ids.push(card.id);
+                    // One that is not there is damage, and does not open.
+                    ids.extend((!card.is_gone()).then_some(card.id));
                     Some(Known::Stored(card))
                 }
                 (None, Some(print)) => match first.get(&print.print) {

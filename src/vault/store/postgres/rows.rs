@@ -112,15 +112,17 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, &[&allowed]).map(drop)
     }
 
-    /// A merchant's number; 0, which none has, where it has no row yet.
+    /// A merchant's number; 0, which none has, where it has no row yet. `Tampered` where a row says that one has it.
     pub fn tenant(&self, merchant: &str) -> Result<i64> {
         if let Some(number) = stray(merchant).or_else(|| self.session.borrow().tenants.get(merchant)) {
             return Ok(number);
         }
         let sql = "select id from merchant where name = $1";
         let found = self.find(sql, &[&merchant], |row| get::<i64>(row, 0))?;
-        if let Some(number) = found {
-            self.session.borrow().tenants.note(merchant, number);
+        match found {
+            Some(0) => return Err(Code::Tampered.into()),
+            Some(number) => self.session.borrow().tenants.note(merchant, number),
+            None => {}
         }
         Ok(found.unwrap_or(0))
     }
@@ -171,12 +173,16 @@ impl Rows for PostgresRows<'_> {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let merchant = self.tenant(merchant)?;
         let sql = format!(
-            "select {CARD}, w.print from unnest($2::bytea[]) as w (print)
+            "select {CARD}, w.print, f.card from unnest($2::bytea[]) as w (print)
              cross join lateral (select card from card_fp where merchant = $1 and fingerprint = w.print limit 1) as f
-             cross join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c"
+             left join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c on true"
         );
         let wanted: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
-        let read = |row: &Row| Ok((get::<Vec<u8>>(row, 5)?, card_row(row, 0)?));
+        let read = |row: &Row| {
+            let is_gone = get::<Option<&[u8]>>(row, 0)?.is_none();
+            let card = if is_gone { CardRow::gone(id(row, CARD_COLUMNS + 1)?) } else { card_row(row, 0)? };
+            Ok((get::<Vec<u8>>(row, CARD_COLUMNS)?, card))
+        };
         let known: HashMap<Vec<u8>, CardRow> =
             self.all(&sql, &[&merchant, &wanted], read)?.into_iter().collect();
         Ok(prints.iter().map(|print| known.get(&print[..]).cloned()).collect())
@@ -242,14 +248,20 @@ impl Rows for PostgresRows<'_> {
         }
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let merchant = self.tenant_or_new(merchant)?;
-        self.change(
+        let added = self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values ($1, $2, $3, $4)
              on conflict (merchant, fingerprint) do nothing",
             &[&merchant, &&print.print[..], &&card[..], &(print.generation as i32)],
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card_fp set card = $3 where merchant = $1 and fingerprint = $2";
+        self.change_one(sql, &[&merchant, &&print[..], &&card[..]])
     }
 
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
@@ -320,6 +332,16 @@ impl Rows for PostgresRows<'_> {
             sql,
             &[&merchant, &token, &row.customer, &row.expiry, &active, &row.keep_until, &row.sealed, &was],
         )?;
+        Ok(changed == 1)
+    }
+
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let sql =
+            "update instrument set card = $3, sealed = $4 where merchant = $1 and token = $2 and sealed = $5";
+        let token = Packed::of(&row.token);
+        let token = token.as_bytes();
+        let changed = self.change(sql, &[&merchant, &token, &&row.card[..], &row.sealed, &was])?;
         Ok(changed == 1)
     }
 
