@@ -21,7 +21,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 # Test files that are suites of their own; all others are the suite 'rust'.
 SUITES = {
     "c": ["abi", "header_compile", "install", "readme"],
-    "faults": ["all_verbs", "vault_dump", "vault_faults", "vault_writers"],
+    "faults": ["all_verbs", "starved", "vault_dump", "vault_faults", "vault_writers"],
     "misuse": ["misuse"],
     "postgres": ["fork_postgres", "postgres_connect", "postgres_faults", "postgres_plans", "postgres_verbs"],
     "residue": ["residue_heap", "residue_process", "residue_waiting", "wiping"],

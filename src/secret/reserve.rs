@@ -110,6 +110,32 @@ pub fn check() -> Result<()> {
     if DREW.get() { Err(Code::Memory.into()) } else { Ok(()) }
 }
 
+/// Asks for so many bytes that data will take, and lets go of them: `Memory`, before anything happens, where the system
+/// does not have them.
+pub fn foresee(bytes: usize) -> Result<()> {
+    room::<u8>(bytes).map(drop).and_then(|()| check())
+}
+
+/// A list with room for so many items, where data says how many. `Memory` where there is none.
+pub fn room<T>(count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| Code::Memory)?;
+    Ok(list)
+}
+
+/// Gathers items of which data says how many there are. It stops with `Memory` at the first one that there is no memory
+/// for, long before the reserve is used up.
+pub fn gather<T>(items: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut items = items.into_iter();
+    let mut list = room(items.size_hint().0)?;
+    items.try_for_each(|item| {
+        list.try_reserve(1).map_err(|_| Code::Memory)?;
+        list.push(item?);
+        check()
+    })?;
+    Ok(list)
+}
+
 /// A block for a call that the system gave none; null for anybody else, and when the reserve is used up.
 pub(super) fn draw(size: usize, align: usize) -> *mut u8 {
     if !is_inside() || align > ALIGN || size > PIECE {

@@ -114,7 +114,7 @@ fn random_key() -> Result<KeySlot> {
 }
 
 fn refused(error: std::io::Error) -> Error {
-    Error::system(Code::RootKey, error.raw_os_error().unwrap_or(0))
+    Error::io(Code::RootKey, &error)
 }
 
 fn plain_path(path: &str) -> Option<PathBuf> {

@@ -8,6 +8,7 @@ use super::write::{anchored, each_tenant};
 use super::{HEAD_LEN, id_of};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use std::collections::BTreeMap;
 
 /// How often a merchant's trail is looked at before a fault is believed: while others write, join and prune, what was
@@ -166,8 +167,8 @@ impl Vault {
             chains = rows.chains(VAULT)?;
             Ok(())
         })?;
-        let noted: BTreeMap<i64, i64> = chains.iter().map(|chain| (chain.id, chain.joined)).collect();
-        let expected: BTreeMap<i64, i64> = anchors.iter().map(|(tenant, (seq, _))| (*tenant, *seq)).collect();
+        let noted = by_chain(chains.iter().map(|chain| (chain.id, chain.joined)))?;
+        let expected = by_chain(anchors.iter().map(|(tenant, (seq, _))| (*tenant, *seq)))?;
         if fault.is_none() && noted != expected {
             fault = Some(differing(&noted, &expected, ""));
         }
@@ -199,7 +200,7 @@ impl Vault {
             other => other?,
         };
         report.pruned = stump.pruned.unsigned_abs();
-        let mut chains = Chains::behind(&stump);
+        let mut chains = Chains::behind(&stump)?;
         let (mut last, mut anchor_fits) = (stump.from - 1, true);
         let fault = walk.main(self, &stump, &mut |line| {
             last = line.seq;
@@ -227,10 +228,9 @@ impl Vault {
             rows_of = rows.chains(tenant)?;
             Ok(())
         })?;
-        let noted: BTreeMap<i64, i64> =
-            rows_of.iter().map(|ChainRow { id, joined, .. }| (*id, *joined)).collect();
+        let noted = by_chain(rows_of.iter().map(|ChainRow { id, joined, .. }| (*id, *joined)))?;
         let open = chains.0.iter().filter(|(_, chain)| !chain.ended);
-        let expected: BTreeMap<i64, i64> = open.map(|(id, chain)| (*id, chain.joined())).collect();
+        let expected = by_chain(open.map(|(id, chain)| (*id, chain.joined())))?;
         Ok((noted != expected).then(|| differing(&noted, &expected, name)))
     }
 
@@ -249,6 +249,16 @@ impl Vault {
         }
         Ok(())
     }
+}
+
+/// What is known of each chain, of which there may be many.
+fn by_chain<T>(chains: impl IntoIterator<Item = (i64, T)>) -> Result<BTreeMap<i64, T>> {
+    let mut all = BTreeMap::new();
+    for (chain, known) in chains {
+        all.insert(chain, known);
+        reserve::check()?;
+    }
+    Ok(all)
 }
 
 /// The first chain of which two tables say different things.
@@ -297,8 +307,8 @@ struct Chains(BTreeMap<i64, Chain>);
 
 impl Chains {
     /// As they were when the trail was pruned last.
-    fn behind(stump: &Stump) -> Chains {
-        Chains(stump.chains.iter().map(|head| (head.chain, Chain::at(*head))).collect())
+    fn behind(stump: &Stump) -> Result<Chains> {
+        Ok(Chains(by_chain(stump.chains.iter().map(|head| (head.chain, Chain::at(*head))))?))
     }
 
     /// Takes in what a main line says; says whether it fits those before it.
