@@ -23,7 +23,7 @@ pub fn call_shallow(work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// [`call`] for work without files and database, which goes no deeper than a cipher does: it wipes [`stack::CIPHER`]
 /// bytes.
-pub fn call_cipher(work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn call_light(work: impl FnOnce() -> Result<()>) -> Result<()> {
     guarded::<{ stack::CIPHER }>(0, work)
 }
 

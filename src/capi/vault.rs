@@ -97,7 +97,9 @@ pub struct panseal_instrument {
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_tokenize_options {}
-unsafe impl Record for panseal_instrument {}
+unsafe impl Record for panseal_instrument {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_instrument, damaged);
+}
 
 /// Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
 /// else than a vault is left as it is.
