@@ -21,8 +21,8 @@ const PIECE: usize = 4 << 20;
 const LEAST: usize = 2 << 20;
 /// How many pieces there can be: what is drawn and kept, by a cache for instance, holds a piece.
 const PIECES: usize = 8;
-/// Every block begins at such a boundary.
-const ALIGN: usize = 64;
+/// Every block begins at such a boundary: two cache lines, which is what a runtime asks for that keeps threads apart.
+const ALIGN: usize = 128;
 
 thread_local! {
     /// How many border calls this thread is in. It needs no destructor, so it does not hold a library in memory.
@@ -262,6 +262,15 @@ mod tests {
         drop(inside);
         let _next = enter().unwrap();
         assert_eq!(check(), Ok(()));
+    }
+
+    #[test]
+    fn a_block_begins_where_it_was_asked_to() {
+        let (allocator, layout) = (Wiping::over(Nothing), Layout::from_size_align(200, ALIGN).unwrap());
+        let _inside = enter().unwrap();
+        let blocks = [(); 3].map(|()| unsafe { allocator.alloc(layout) });
+        assert!(blocks.iter().all(|block| !block.is_null() && block.addr() % ALIGN == 0));
+        blocks.map(|block| unsafe { allocator.dealloc(block, layout) });
     }
 
     #[test]

@@ -792,6 +792,13 @@ static void check_vault(void)
     }
 }
 
+/* Refused access to a number is on record. */
+static int leaves_a_line(const struct call *c, panseal_status status)
+{
+    int refused = status == PANSEAL_E_TOKEN || status == PANSEAL_E_INACTIVE || status == PANSEAL_E_IRREVERSIBLE;
+    return c->function == &vault_detokenize && refused;
+}
+
 static panseal_status run(struct call *c, panseal_status expected)
 {
     struct inputs in;
@@ -828,7 +835,7 @@ static panseal_status run(struct call *c, panseal_status expected)
         if (memcmp(&to, &c->to, sizeof to) != 0) {
             complain(" an output was written to;");
         }
-        if (!c->is_one_of_many && digest != digest_of_files()) {
+        if (!c->is_one_of_many && !leaves_a_line(c, status) && digest != digest_of_files()) {
             complain(" a file was written to;");
         }
     }

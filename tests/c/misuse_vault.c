@@ -757,6 +757,7 @@ static void trail(void)
     panseal_vault_state state;
     panseal_audit_report report;
     uint64_t pruned = 0;
+    int64_t newest = 0;
 
     PANSEAL_INIT(state);
     PANSEAL_INIT(report);
@@ -779,13 +780,14 @@ static void trail(void)
         if (count > 0) {
             HOLDS(memcmp(query.after, lines[0].id, sizeof query.after) < 0);
             memcpy(query.after, lines[count - 1].id, sizeof query.after);
+            newest = lines[count - 1].at;
         }
     } while (count > 0);
     HOLDS(all > 10);
     HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
     HOLDS(report.fault == PANSEAL_AUDIT_WHOLE && report.merchants > 0 && report.joined >= all && report.pruned == 0);
     HOLDS(panseal_vault_prune_audit(life, 1, &pruned, NULL) == PANSEAL_OK && pruned == 0);
-    HOLDS(panseal_vault_prune_audit(life, lines[0].at + 1000, &pruned, NULL) == PANSEAL_OK && pruned >= all);
+    HOLDS(panseal_vault_prune_audit(life, newest + 1000, &pruned, NULL) == PANSEAL_OK && pruned >= all);
     HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
     HOLDS(report.fault == PANSEAL_AUDIT_WHOLE && report.pruned == pruned);
     state.audit_head[31] ^= 1;
