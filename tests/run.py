@@ -20,11 +20,12 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 # Test files that are suites of their own; all others are the suite 'rust'.
 SUITES = {
-    "c": ["abi", "header_compile", "install", "readme"],
+    "c": ["abi", "header_compile", "install", "readme", "stack"],
     "faults": [
         "all_verbs",
         "duplicate_cards",
         "migration",
+        "starved",
         "tampering",
         "vault_dump",
         "vault_faults",

@@ -87,7 +87,9 @@ pub struct panseal_purged {
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_query {}
 unsafe impl Record for panseal_change {}
-unsafe impl Record for panseal_purged {}
+unsafe impl Record for panseal_purged {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_purged, damaged);
+}
 
 /// A page of the merchant's instruments, in the order of tokens, which is no order of time. `query` NULL: all of them.
 ///

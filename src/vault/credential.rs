@@ -10,7 +10,7 @@ use super::store::{AuditRow, CredentialRow, Rows, again};
 use super::{ID_MAX, LIST_MAX, Vault, check_fence, check_id, check_kept, check_text};
 use crate::error::{Code, Result};
 use crate::keys::{Keyring, Revoked};
-use crate::secret::SecretText;
+use crate::secret::{SecretText, reserve};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -248,7 +248,7 @@ impl Vault {
             let shown = |row: &CredentialRow| {
                 sealer.open_credential(row).map(|_| Credential::of(&row_as_it_is(row.clone(), keyring)))
             };
-            found.iter().map(shown).collect()
+            reserve::gather(found.iter().map(shown))
         })
     }
 

@@ -5,6 +5,7 @@ use super::store::{CustomerRow, again};
 use super::{LIST_MAX, Vault, check_id, check_kept, metadata::check_note};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use zeroize::Zeroizing;
 
 /// A customer of one merchant. What is known of it is about a person: not for logs.
@@ -128,7 +129,7 @@ impl Vault {
                 found = rows.customers(&self.merchant, after, limit)?;
                 Ok(())
             })?;
-            found.iter().map(|row| self.customer_of(keyring, row)).collect()
+            reserve::gather(found.iter().map(|row| self.customer_of(keyring, row)))
         })
     }
 

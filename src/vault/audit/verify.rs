@@ -8,6 +8,7 @@ use super::write::{anchored, each_tenant};
 use super::{HEAD_LEN, id_of};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use std::collections::BTreeMap;
 
 /// How often a merchant's trail is looked at before a fault is believed: while others write, join and prune, what was
@@ -178,7 +179,8 @@ impl Vault {
                 Ok(())
             })?;
             if let Some((end, chains)) = found.take() {
-                return Ok((end, chains.iter().map(|ChainRow { id, joined, .. }| (*id, *joined)).collect()));
+                let joined = by_chain(chains.iter().map(|ChainRow { id, joined, .. }| (*id, *joined)))?;
+                return Ok((end, joined));
             }
         }
     }
@@ -193,7 +195,7 @@ impl Vault {
         let wanted = head.map(|head| i64::from_be_bytes(head[..8].try_into().unwrap_or_default()));
         let mut there = wanted.is_none();
         let (end, noted) = self.open_chains(VAULT)?;
-        let joined = |anchors: &Anchors| anchors.iter().map(|(tenant, (seq, _))| (*tenant, *seq)).collect();
+        let joined = |anchors: &Anchors| by_chain(anchors.iter().map(|(tenant, (seq, _))| (*tenant, *seq)));
         let mut expected: Option<Joined> = None;
         let start = Stump { from: 1, ..Stump::default() };
         let mut walk = Walk::from(keyring, (VAULT, Owner::Vault, ""), &start);
@@ -203,7 +205,7 @@ impl Vault {
                 anchors.insert(tenant, (seq, mac));
             }
             if line.seq == end {
-                expected = Some(joined(&anchors));
+                expected = Some(joined(&anchors)?);
             }
             Ok(line.kind == Kind::Anchor)
         })?;
@@ -211,7 +213,7 @@ impl Vault {
             let wanted = wanted.filter(|_| !there)?;
             Some(main_fault(FaultKind::Cut, "", wanted))
         });
-        let expected = expected.unwrap_or_else(|| joined(&anchors));
+        let expected = expected.map_or_else(|| joined(&anchors), Ok)?;
         if fault.is_none() && noted != expected {
             fault = Some(differing(&noted, &expected, ""));
         }
@@ -238,15 +240,15 @@ impl Vault {
         report.pruned = stump.pruned.unsigned_abs();
         let mut walk = Walk::from(keyring, (tenant, Owner::Merchant(name), name), &stump);
         let (end, noted) = self.open_chains(tenant)?;
-        let mut chains = Chains::behind(&stump);
-        let mut expected = (end < stump.from).then(|| chains.open());
+        let mut chains = Chains::behind(&stump)?;
+        let mut expected = (end < stump.from).then(|| chains.open()).transpose()?;
         let (mut last, mut anchor_fits) = (stump.from - 1, true);
         let fault = walk.main(self, i64::MIN, &mut |line| {
             last = line.seq;
             anchor_fits &= anchor.is_none_or(|(seq, mac)| *seq != line.seq || *mac == line.mac);
             let fits = anchor_fits && chains.take(line);
             if line.seq == end {
-                expected = Some(chains.open());
+                expected = Some(chains.open()?);
             }
             Ok(fits)
         })?;
@@ -256,7 +258,7 @@ impl Vault {
         if anchor.is_some_and(|(seq, _)| *seq > last) {
             return Ok((report, Some(main_fault(FaultKind::Cut, name, last + 1))));
         }
-        let expected = expected.unwrap_or_else(|| chains.open());
+        let expected = expected.map_or_else(|| chains.open(), Ok)?;
         if noted != expected {
             return Ok((report, Some(differing(&noted, &expected, name))));
         }
@@ -280,6 +282,16 @@ impl Vault {
         }
         Ok(())
     }
+}
+
+/// What is known of each chain, of which there may be many.
+fn by_chain<T>(chains: impl IntoIterator<Item = (i64, T)>) -> Result<BTreeMap<i64, T>> {
+    let mut all = BTreeMap::new();
+    for (chain, known) in chains {
+        all.insert(chain, known);
+        reserve::check()?;
+    }
+    Ok(all)
 }
 
 /// The first chain of which two tables say different things.
@@ -328,8 +340,8 @@ struct Chains(BTreeMap<i64, Chain>);
 
 impl Chains {
     /// As they were when the trail was pruned last.
-    fn behind(stump: &Stump) -> Chains {
-        Chains(stump.chains.iter().map(|head| (head.chain, Chain::at(*head))).collect())
+    fn behind(stump: &Stump) -> Result<Chains> {
+        Ok(Chains(by_chain(stump.chains.iter().map(|head| (head.chain, Chain::at(*head))))?))
     }
 
     /// Takes in what a main line says; says whether it fits those before it.
@@ -359,9 +371,9 @@ impl Chains {
     }
 
     /// Those that are not ended, and how far they are joined.
-    fn open(&self) -> Joined {
+    fn open(&self) -> Result<Joined> {
         let open = self.0.iter().filter(|(_, chain)| !chain.ended);
-        open.map(|(id, chain)| (*id, chain.joined())).collect()
+        by_chain(open.map(|(id, chain)| (*id, chain.joined())))
     }
 
     /// The first chain with lines that were joined and are not there.

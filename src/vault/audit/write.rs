@@ -8,6 +8,7 @@ use super::super::{Pauses, Shared, Vault, check_fence};
 use super::mac::{Chainer, NOTHING, Owner, take_mac, take_number};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,10 +77,10 @@ pub fn chained(
             let mut line = Line { chain: head.chain, seq: head.seq + 1, row, old: None, mac: NOTHING };
             line.mac = chainer.line(&line, &head.mac);
             head = Head { seq: line.seq, mac: line.mac, ..head };
-            line
+            Ok(line)
         };
-        says.into_iter().map(next).collect::<Vec<Line>>()
-    })?;
+        reserve::gather(says.into_iter().map(next))
+    })??;
     if let Some(first) = lines.first() {
         lane.note_first(first);
         lane.set(merchant, Some(head));

@@ -13,7 +13,7 @@ use super::super::{
 use super::session::Session;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
-use crate::secret::Random;
+use crate::secret::{Random, reserve};
 use postgres::Row;
 use postgres::types::{FromSql, ToSql};
 use std::cell::{Cell, RefCell};
@@ -93,7 +93,7 @@ impl<'s> PostgresRows<'s> {
         values: &[&(dyn ToSql + Sync)],
         read: impl FnMut(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
-        self.query(sql, values)?.iter().map(read).collect()
+        reserve::gather(self.query(sql, values)?.iter().map(read))
     }
 
     pub(super) fn find<T>(

@@ -10,6 +10,7 @@ use super::super::{
 use super::failed;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
+use crate::secret::reserve;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql, params};
 use std::cell::RefCell;
@@ -114,8 +115,9 @@ impl SqliteRows<'_> {
         values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        let rows = self.0.prepare_cached(sql);
-        rows.and_then(|mut query| query.query_map(values, read)?.collect()).map_err(failed)
+        let mut query = self.0.prepare_cached(sql).map_err(failed)?;
+        let rows = query.query_map(values, read).map_err(failed)?;
+        reserve::gather(rows.map(|row| row.map_err(failed)))
     }
 
     /// The statement once for each of the values: looked up once.
@@ -181,7 +183,7 @@ impl Rows for SqliteRows<'_> {
             _ => card_row(row, 0),
         };
         let mut find = |print| query.query_row(params![merchant, print], read).optional();
-        prints.iter().map(|print| find(print).map_err(failed)).collect()
+        reserve::gather(prints.iter().map(|print| find(print).map_err(failed)))
     }
 
     /// SQLite has one writer at a time.
@@ -189,7 +191,7 @@ impl Rows for SqliteRows<'_> {
         let merchant = self.tenant(merchant)?;
         let sql = "select 1 from card where merchant = ?1 and id = ?2";
         let there = |id| self.find(sql, params![merchant, id], |_| Ok(()));
-        ids.iter().map(|id| Ok(there(id)?.is_some())).collect()
+        reserve::gather(ids.iter().map(|id| Ok(there(id)?.is_some())))
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
@@ -331,7 +333,7 @@ impl Rows for SqliteRows<'_> {
                    union all select 1 from tombstone where merchant = ?1 and token = ?2";
         let is_taken =
             |token: &Token| self.find(sql, params![merchant, Packed::of(token).as_bytes()], |_| Ok(()));
-        tokens.iter().map(|token| Ok(is_taken(token)?.is_some())).collect()
+        reserve::gather(tokens.iter().map(|token| Ok(is_taken(token)?.is_some())))
     }
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
@@ -364,7 +366,7 @@ impl Rows for SqliteRows<'_> {
             let token = self.find(sql, params![merchant, key], |row| row.get::<_, Vec<u8>>(0))?;
             token.map(|token| packed::unpack(&token)).transpose()
         };
-        keys.iter().map(replayed).collect()
+        reserve::gather(keys.iter().map(replayed))
     }
 
     fn forget_keys(&self, before: i64, limit: usize) -> Result<usize> {
