@@ -15,7 +15,7 @@ import sys
 from typing import NamedTuple
 
 TURNS = 9
-ROUNDS = 3
+ROUNDS = 1
 STORES = ("sqlite", "memory", "postgres")
 
 
