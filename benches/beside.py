@@ -4,9 +4,11 @@
     python benches/beside.py OLD NEW [sqlite] [memory] [postgres] [scale=500000] [+word]
 
 OLD and NEW are programs that `cargo build --release --manifest-path benches/vault/Cargo.toml` has made, from the same
-benchmark over two versions of the library. Both run all the while, each with a vault of its own on the same disk; of each
-line each does a round in turn, the first one first in every other turn. A ratio is the median over the turns. Processor
-time is that of the program and of the PostgreSQL server that it has started.
+benchmark over two versions of the library. Both run all the while, each with a vault of its own on the same disk. In a
+turn each does a few rounds of a line, one after the other, the first one first in every other turn. A ratio is the median
+over the turns. Processor time is that of the program and of the PostgreSQL server that it has started.
+
+On a disk that others use too, the time of a call that waits for a sync says little: `TMPDIR` may name one in memory.
 """
 
 import statistics
@@ -15,7 +17,7 @@ import sys
 from typing import NamedTuple
 
 TURNS = 9
-ROUNDS = 1
+ROUNDS = 4
 STORES = ("sqlite", "memory", "postgres")
 
 
@@ -48,14 +50,15 @@ class Build:
         time, own, server = map(float, self.read().split())
         return Took(time, own + server)
 
-    def turn(self, line: str) -> Took:
-        rounds = [self.round(line) for _ in range(ROUNDS)]
-        return Took(*(statistics.fmean(part) for part in zip(*rounds, strict=True)))
-
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait()
+
+
+def mean(rounds: list[Took]) -> Took:
+    """Of each part."""
+    return Took(*(statistics.fmean(part) for part in zip(*rounds, strict=True)))
 
 
 def compare(builds: tuple[Build, Build], line: str) -> None:
@@ -65,8 +68,10 @@ def compare(builds: tuple[Build, Build], line: str) -> None:
         build.round(line)
     for turn in range(TURNS):
         order = builds if turn % 2 == 0 else builds[::-1]
-        took = {id(build): build.turn(line) for build in order}
-        turns.append((took[id(builds[0])], took[id(builds[1])]))
+        rounds: dict[Build, list[Took]] = {build: [] for build in builds}
+        for build in order * ROUNDS:
+            rounds[build].append(build.round(line))
+        turns.append((mean(rounds[builds[0]]), mean(rounds[builds[1]])))
     cells = [line]
     for part in range(2):
         old, new = ([turn[side][part] for turn in turns] for side in range(2))

@@ -28,16 +28,16 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |what: &str| wanted.iter().all(|word| word == what || word.starts_with('+'));
     let folder = tempfile::tempdir().expect("a folder");
+    if let Some(at) = wanted.iter().position(|word| word == "turns") {
+        let store = wanted.get(at + 1).expect("turns STORE");
+        let size = wanted.get(at + 2).map_or(0, |size| size.parse().expect("a number of rows"));
+        return turns::run(folder.path(), store, size);
+    }
     refuse_memory(folder.path());
     if let Some(at) = wanted.iter().position(|word| word == "scale") {
         let size = wanted.get(at + 1).and_then(|size| size.parse().ok()).expect("scale ROWS");
         let kept = wanted.get(at + 2).filter(|word| !word.starts_with('+'));
         return scale::run(kept.map_or(folder.path(), |kept| Path::new(kept)), size);
-    }
-    if let Some(at) = wanted.iter().position(|word| word == "turns") {
-        let store = wanted.get(at + 1).expect("turns STORE");
-        let size = wanted.get(at + 2).map_or(0, |size| size.parse().expect("a number of rows"));
-        return turns::run(folder.path(), store, size);
     }
     measure::heading();
     if wants("sqlite") {
