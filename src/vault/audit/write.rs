@@ -9,7 +9,7 @@ use super::mac::{Chainer, NOTHING, Owner, take_mac, take_number};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::secret::reserve;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const MOST: usize = 10_000;
 
 /// How many lines of each merchant this process has written since they were last joined, and when that was.
 #[derive(Default)]
-pub struct Unjoined(Mutex<HashMap<Box<str>, (u32, Instant)>>);
+pub struct Unjoined(Mutex<BTreeMap<Box<str>, (u32, Instant)>>);
 
 impl Unjoined {
     /// Counts lines; says whether it is time to join.

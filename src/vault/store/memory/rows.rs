@@ -72,7 +72,7 @@ impl Tables {
     }
 
     fn merchant(&self, name: &str) -> Option<Merchant> {
-        self.merchants.get(&name.to_owned()).copied()
+        self.merchants.get(name).copied()
     }
 
     /// A merchant's place, which it gets with its first row.
