@@ -219,7 +219,9 @@ impl Keyring {
     fn commit(&self) -> Result<Commitment> {
         let mut commitment = Commitment::default();
         let key = self.slot(KeyKind::Table)?;
-        key.with(|key| derive(key, Purpose::Commitment, "", &mut commitment))??;
+        stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+            key.with(|key| derive(key, Purpose::Commitment, "", &mut commitment))
+        })??;
         Ok(commitment)
     }
 

@@ -271,6 +271,13 @@ impl<T: Send + Sync> Locked<T> {
         // SAFETY: a sealed cell holds a `T`, which nobody changes before it is dropped.
         Ok(work(unsafe { &*self.cell.content().cast::<T>() }))
     }
+
+    /// Lends the value to `work`, which changes it in its place; `Fork` in a child of the process that made it.
+    pub fn change<R>(&mut self, work: impl FnOnce(&mut T) -> R) -> Result<R> {
+        self.cell.refuse_forked()?;
+        // SAFETY: a sealed cell holds a `T`, and nobody else has it now.
+        Ok(work(unsafe { &mut *self.cell.content().cast::<T>() }))
+    }
 }
 
 impl<T> Drop for Locked<T> {

@@ -55,6 +55,13 @@ impl<const N: usize> SecretText<N> {
         self.len = len.min(N) as u8;
     }
 
+    /// Leaves the first `len` bytes, and zeros behind them.
+    pub fn cut(&mut self, len: usize) {
+        let len = len.min(self.len());
+        self.bytes[len..].fill(0);
+        self.len = len as u8;
+    }
+
     /// Adds a byte; says whether there was room.
     pub fn push(&mut self, byte: u8) -> bool {
         match self.bytes.get_mut(usize::from(self.len)) {
