@@ -24,10 +24,12 @@ demo: toolchain
 test: toolchain $(VENV)/ready
 	@CARGO="$(CARGO)" $(VENV)/bin/python tests/run.py
 
-# All verbs of a vault at once, under kills, ten minutes on each store: in `make test` it is 20 seconds.
+# All verbs of a vault at once, under kills, ten minutes on each store: in `make test` it is 20 seconds. Then the search for
+# keys in a process at work, with many more samples.
 check-deep: toolchain
 	PANSEAL_VERBS_SECONDS=600 $(CARGO) test --package panseal --features postgres \
 	    --test all_verbs --test postgres_verbs -- --nocapture
+	PANSEAL_WAITING=deep $(CARGO) test --package panseal --features postgres --test residue_waiting -- --nocapture
 
 lint: toolchain $(VENV)/ready
 	$(CARGO) fmt --all --check

@@ -337,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_changed_in_its_place() {
+        let mut locked = Locked::new(|| Ok([0x5d_u8; 200])).unwrap();
+        let content = locked.cell.content();
+        locked.change(|bytes| bytes[7] = 1).unwrap();
+        assert_eq!(
+            locked.with(|bytes| (bytes[7], std::ptr::from_ref(bytes).cast())).unwrap(),
+            (1, content.cast_const())
+        );
+    }
+
+    #[test]
     fn a_key_that_cannot_be_made_gives_its_slot_back() {
         for _ in 0..2 * SMALL.count {
             let failed = KeySlot::fill(8, |_| Err(Code::Internal.into()));

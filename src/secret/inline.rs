@@ -149,6 +149,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_is_wiped() {
+        let mut text = SecretText::<3>::copy_of(b"abc").unwrap();
+        text.cut(7);
+        assert_eq!(text.as_bytes(), b"abc");
+        text.cut(1);
+        assert_eq!((text.as_bytes(), text.bytes), (&b"a"[..], *b"a\0\0"));
+    }
+
+    #[test]
     fn short_texts_are_copied_whole_whatever_their_length() {
         let text: Vec<u8> = (1..=70).collect();
         for len in 0..=text.len() {

@@ -549,7 +549,7 @@ impl Rows for PostgresRows<'_> {
             select epoch, count(*) filter (where kind = 1), count(*) filter (where kind = 2),
                 count(*) filter (where kind = 3), count(*) filter (where kind = 4)
             from (
-                select case when length(sealed) >= 5 then substr(sealed, 2, 4) else '\x00000000'::bytea end as epoch, kind
+                select case when length(sealed) >= 5 then substr(sealed, 2, 4) else decode('00000000', 'hex') end as epoch, kind
                 from (
                     select pan as sealed, 1 as kind from card
                     union all select sealed, 2 from instrument
