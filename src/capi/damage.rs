@@ -2,25 +2,10 @@
 
 use super::library::{PANSEAL_ID_ROOM, PANSEAL_TOKEN_ROOM, PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
-use super::vault::{panseal_vault, with_vault};
+use super::vault::{panseal_damage_fn, panseal_vault, with_vault};
 use super::vault_keys::{hand_out, panseal_progress_fn, with_progress};
 use crate::vault::Damage;
 use std::ffi::{c_char, c_void};
-
-/// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
-/// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
-/// "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
-/// credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
-/// longjmp. An id or token that cannot be read is given as "unreadable " and its bytes in hex; panseal_vault_delete takes
-/// such a token.
-pub type panseal_damage_fn = Option<
-    unsafe extern "C" fn(
-        userdata: *mut c_void,
-        kind: *const c_char,
-        merchant: *const c_char,
-        id: *const c_char,
-    ),
->;
 
 /// Walks over all rows of all merchants, opens each, and names those that are damaged to `found` (may be NULL) in the
 /// end. *rows and *damaged (may be NULL) are how many there were. Changes nothing. `progress` (may be NULL) as with

@@ -1,10 +1,12 @@
 //! Chapter 'instruments': the stored cards, listed, found, changed and removed.
 
-use super::damage::{name, panseal_damage_fn};
+use super::damage::name;
 use super::library::{PANSEAL_LIST_MAX, panseal_error, panseal_status, panseal_text};
 use super::pass::{self, TextOut};
 use super::record::{self, Out, Page, Record};
-use super::vault::{instrument, panseal_instrument, panseal_vault, refuse_null, token_bytes, with_vault};
+use super::vault::{
+    instrument, panseal_damage_fn, panseal_instrument, panseal_vault, refuse_null, token_bytes, with_vault,
+};
 use crate::card::{Expiry, Pan, Separators};
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::vault::{Change, Details, ListQuery};

@@ -610,10 +610,14 @@ fn bytes(value: ValueRef<'_>) -> &[u8] {
     }
 }
 
-/// A merchant's name; where there is none, or one that cannot be read, what stands for its number.
+/// A merchant's name, which stands before its number.
 fn merchant_of(row: &Row<'_>, at: usize) -> String {
-    let number = |_| format!("\u{1}{}", row.get::<_, i64>(at + 1).unwrap_or(0));
-    row.get(at).unwrap_or_else(number)
+    merchant_name(row, at, row.get(at + 1).unwrap_or(0))
+}
+
+/// A merchant's name; where there is none, or one that cannot be read, what stands for its number.
+pub(super) fn merchant_name(row: &Row<'_>, at: usize, number: i64) -> String {
+    row.get(at).unwrap_or_else(|_| format!("\u{1}{number}"))
 }
 
 /// The columns of a row, one after the other. What cannot be read, because somebody else has written it, is empty.
