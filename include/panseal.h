@@ -1656,6 +1656,9 @@ panseal_status panseal_vault_customer_list(panseal_vault *vault,
  * and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp. */
 typedef int32_t (*panseal_progress_fn)(void *userdata, uint64_t done, uint64_t total);
 
+/* Bytes of an audit head. */
+#define PANSEAL_AUDIT_HEAD_LEN 32
+
 /* The state of a vault. */
 typedef struct panseal_vault_state {
     /* Set by PANSEAL_INIT. */
@@ -1828,9 +1831,6 @@ panseal_status panseal_vault_destroy_even_if_damaged(panseal_vault *vault,
 
 /* Bytes of a line's id. */
 #define PANSEAL_LINE_ID_LEN 16
-
-/* Bytes of an audit head. */
-#define PANSEAL_AUDIT_HEAD_LEN 32
 
 /* What is wrong with a line of the audit trail: nothing. */
 #define PANSEAL_AUDIT_WHOLE 0

@@ -463,7 +463,9 @@ fn ids_of_before_there_were_chains_are_taken() {
     let vault = place.open();
     let old: Vec<[u8; 16]> = place
         .sql()
-        .prepare("select id from audit_old join merchant m on m.id = merchant and m.name = '' order by seq")
+        .prepare(
+            "select a.id from audit_old a join merchant m on m.id = a.merchant and m.name = '' order by seq",
+        )
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()

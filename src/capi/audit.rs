@@ -7,7 +7,7 @@ use super::library::{
 use super::pass;
 use super::record::{self, Out, Page, Record};
 use super::vault::{panseal_vault, with_vault};
-use super::vault_keys::hand_out;
+use super::vault_keys::{PANSEAL_AUDIT_HEAD_LEN, hand_out};
 use crate::error::{Code, Result};
 use crate::vault::{AuditFault, AuditLine, AuditQuery, AuditReport, FaultKind, Guard, Operation};
 use std::ffi::{c_char, c_void};
@@ -15,9 +15,6 @@ use std::sync::Arc;
 
 /// Bytes of a line's id.
 pub const PANSEAL_LINE_ID_LEN: usize = 16;
-
-/// Bytes of an audit head.
-pub const PANSEAL_AUDIT_HEAD_LEN: usize = 32;
 
 /// What is wrong with a line of the audit trail: nothing.
 pub const PANSEAL_AUDIT_WHOLE: u32 = 0;

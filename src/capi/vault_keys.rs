@@ -1,6 +1,5 @@
 //! Chapter 'keys of a vault': their life, while readers and writers go on.
 
-use super::audit::PANSEAL_AUDIT_HEAD_LEN;
 use super::damage::name;
 use super::keys::{panseal_root_fn, root_of};
 use super::library::{PANSEAL_WORD_ROOM, panseal_error, panseal_status};
@@ -17,6 +16,9 @@ use std::ffi::{c_char, c_void};
 /// and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp.
 pub type panseal_progress_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, done: u64, total: u64) -> i32>;
+
+/// Bytes of an audit head.
+pub const PANSEAL_AUDIT_HEAD_LEN: usize = 32;
 
 /// The state of a vault.
 #[repr(C)]
