@@ -199,7 +199,7 @@ impl Sealed {
             Table::Instruments => page.instruments = rows.all_instruments(key, BATCH)?,
             Table::Customers => page.customers = rows.all_customers(key, BATCH)?,
             Table::Credentials => {
-                page.credentials = rows.all_credentials(key.map_or(b"", |(_, id)| id), BATCH)?
+                page.credentials = rows.all_credentials(key.map(|(_, id)| id), BATCH)?;
             }
         }
         Ok(page)

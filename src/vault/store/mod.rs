@@ -185,7 +185,7 @@ pub trait Rows: KeyRows + AuditRows {
     /// A merchant's credentials in the order of their ids.
     fn credentials(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>>;
     /// Credentials of all merchants in the order of their ids, those behind a key.
-    fn all_credentials(&self, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>>;
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>>;
 
     /// A customer.
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>>;

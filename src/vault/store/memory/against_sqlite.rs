@@ -278,7 +278,7 @@ fn all_of(store: &dyn Store) -> String {
         for after in [None, Some(("", &b""[..])), Some(("", b"a")), Some(("n", b""))] {
             page(&mut said, &rows.all_customers(after, 5)?, customer);
         }
-        page(&mut said, &rows.all_credentials(b"a", 3)?, credential);
+        page(&mut said, &rows.all_credentials(Some(b"a"), 3)?, credential);
         write!(said, "{:?}", rows.tally()?).unwrap();
         Ok(())
     };

@@ -394,9 +394,9 @@ impl Rows for MemoryRows<'_> {
         Ok(rows.filter(|row| row.merchant == merchant).take(limit).map(found_credential).collect())
     }
 
-    fn all_credentials(&self, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>> {
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
         let tables = self.tables();
-        let rows = tables.credentials.behind(text(after));
+        let rows = tables.credentials.behind(after.map_or_else(String::new, text));
         Ok(rows.take(limit).map(|(_, row)| found_credential(row)).collect())
     }
 

@@ -445,9 +445,10 @@ impl Rows for PostgresRows<'_> {
         self.all(&sql, &[&merchant, &text(after), &count(limit)], |row| Ok(found_credential(row)))
     }
 
-    fn all_credentials(&self, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>> {
-        let sql = format!("select {CREDENTIAL} from {CREDENTIALS} where k.id > $1 order by k.id limit $2");
-        self.all(&sql, &[&text(after), &count(limit)], |row| Ok(found_credential(row)))
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
+        let behind = if after.is_some() { "k.id > $1" } else { "$1::text is null" };
+        let sql = format!("select {CREDENTIAL} from {CREDENTIALS} where {behind} order by k.id limit $2");
+        self.all(&sql, &[&after.map(text), &count(limit)], |row| Ok(found_credential(row)))
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {

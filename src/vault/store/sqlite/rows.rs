@@ -425,13 +425,14 @@ impl Rows for SqliteRows<'_> {
         self.all(sql, params![merchant, Text(after), count(limit)], |row| Ok(credential_row(row)))
     }
 
-    fn all_credentials(&self, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>> {
-        let sql = concat!(
-            "select ",
-            credential_columns!(),
-            " from credential k left join merchant m on m.id = k.merchant where k.id > ?1 order by k.id limit ?2"
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
+        let columns = credential_columns!();
+        let behind = if after.is_some() { "k.id > ?1" } else { "?1 is null" };
+        let sql = format!(
+            "select {columns} from credential k left join merchant m on m.id = k.merchant
+             where {behind} order by k.id limit ?2"
         );
-        self.all(sql, params![Text(after), count(limit)], |row| Ok(credential_row(row)))
+        self.all(&sql, params![after.map(Text), count(limit)], |row| Ok(credential_row(row)))
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
