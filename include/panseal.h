@@ -1652,12 +1652,12 @@ panseal_status panseal_vault_customer_list(panseal_vault *vault,
 
 /* ---- keys of a vault ------------------------------------------------------------------------------------- */
 
+/* Bytes of an audit head. */
+#define PANSEAL_AUDIT_HEAD_LEN 32
+
 /* Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
  * and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp. */
 typedef int32_t (*panseal_progress_fn)(void *userdata, uint64_t done, uint64_t total);
-
-/* Bytes of an audit head. */
-#define PANSEAL_AUDIT_HEAD_LEN 32
 
 /* The state of a vault. */
 typedef struct panseal_vault_state {
@@ -1791,14 +1791,6 @@ panseal_status panseal_vault_status(panseal_vault *vault,
                                     panseal_error *err);
 
 /* ---- damaged rows of a vault ----------------------------------------------------------------------------- */
-
-/* Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
- * "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
- * "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
- * credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
- * longjmp. An id or token that cannot be read is given as "unreadable " and its bytes in hex; panseal_vault_delete takes
- * such a token. */
-typedef void (*panseal_damage_fn)(void *userdata, const char *kind, const char *merchant, const char *id);
 
 /* Walks over all rows of all merchants, opens each, and names those that are damaged to `found` (may be NULL) in the
  * end. *rows and *damaged (may be NULL) are how many there were. Changes nothing. `progress` (may be NULL) as with

@@ -1,8 +1,9 @@
 //! Chapter 'damage': rows of a vault that do not open, named and given up.
 
+use super::instrument::panseal_damage_fn;
 use super::library::{PANSEAL_ID_ROOM, PANSEAL_TOKEN_ROOM, PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
-use super::vault::{panseal_damage_fn, panseal_vault, with_vault};
+use super::vault::{panseal_vault, with_vault};
 use super::vault_keys::{hand_out, panseal_progress_fn, with_progress};
 use crate::vault::Damage;
 use std::ffi::{c_char, c_void};

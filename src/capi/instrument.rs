@@ -4,9 +4,7 @@ use super::damage::name;
 use super::library::{PANSEAL_LIST_MAX, panseal_error, panseal_status, panseal_text};
 use super::pass::{self, TextOut};
 use super::record::{self, Out, Page, Record};
-use super::vault::{
-    instrument, panseal_damage_fn, panseal_instrument, panseal_vault, refuse_null, token_bytes, with_vault,
-};
+use super::vault::{instrument, panseal_instrument, panseal_vault, refuse_null, token_bytes, with_vault};
 use crate::card::{Expiry, Pan, Separators};
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::vault::{Change, Details, ListQuery};
@@ -90,6 +88,21 @@ pub struct panseal_purged {
 unsafe impl Record for panseal_query {}
 unsafe impl Record for panseal_change {}
 unsafe impl Record for panseal_purged {}
+
+/// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
+/// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
+/// "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
+/// credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
+/// longjmp. An id or token that cannot be read is given as "unreadable " and its bytes in hex; panseal_vault_delete takes
+/// such a token.
+pub type panseal_damage_fn = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        kind: *const c_char,
+        merchant: *const c_char,
+        id: *const c_char,
+    ),
+>;
 
 /// A page of the merchant's instruments, in the order of tokens, which is no order of time. `query` NULL: all of them.
 ///

@@ -16,7 +16,7 @@ use crate::card::{Card, check};
 use crate::error::{Code, Error, Result};
 use crate::scheme::Scheme;
 use crate::vault::{Instrument, OpenOptions, Reuse, TokenizeOptions, Vault};
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::time::Duration;
 
 /// A handle on a vault: a ticket, never to be dereferenced.
@@ -97,21 +97,6 @@ pub struct panseal_instrument {
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_tokenize_options {}
 unsafe impl Record for panseal_instrument {}
-
-/// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
-/// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
-/// "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
-/// credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
-/// longjmp. An id or token that cannot be read is given as "unreadable " and its bytes in hex; panseal_vault_delete takes
-/// such a token.
-pub type panseal_damage_fn = Option<
-    unsafe extern "C" fn(
-        userdata: *mut c_void,
-        kind: *const c_char,
-        merchant: *const c_char,
-        id: *const c_char,
-    ),
->;
 
 /// Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
 /// else than a vault is left as it is.

@@ -1,12 +1,13 @@
 //! Chapter 'keys of a vault': their life, while readers and writers go on.
 
 use super::damage::name;
+use super::instrument::panseal_damage_fn;
 use super::keys::{panseal_root_fn, root_of};
 use super::library::{PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
 use super::record::{Out, Page, Record};
 use super::tokenizer::{PANSEAL_CHECK_ROOM, PANSEAL_COMMITMENT_LEN, state_of};
-use super::vault::{panseal_damage_fn, panseal_vault, with_vault};
+use super::vault::{panseal_vault, with_vault};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyInfo, KeyState};
 use crate::vault::{EpochStatus, Status};

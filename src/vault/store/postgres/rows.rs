@@ -358,14 +358,15 @@ impl Rows for PostgresRows<'_> {
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let merchant = self.tenant(merchant)?;
+        // A token that is empty is none, but may be there.
         let after = query.after.filter(|after| !after.is_empty());
         let place = after.map(|after| self.place(merchant, after)).transpose()?;
-        let after = place.as_ref().map(Place::as_bytes);
-        let behind = if after.is_some() { "and i.token > $4" } else { "and $4::bytea is null" };
+        let behind = if place.is_some() { ">" } else { ">=" };
+        let after = place.as_ref().map_or(&[][..], Place::as_bytes);
         let sql = listed(
             &format!("{INSTRUMENT}, {CARD}"),
             query,
-            &format!("{behind} order by i.token limit $5 offset $6"),
+            &format!("and i.token {behind} $4 order by i.token limit $5 offset $6"),
         );
         let active = query.active.map(i32::from);
         let (limit, offset) = (count(query.limit), count(query.offset));
@@ -446,9 +447,11 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
-        let behind = if after.is_some() { "k.id > $1" } else { "$1::text is null" };
-        let sql = format!("select {CREDENTIAL} from {CREDENTIALS} where {behind} order by k.id limit $2");
-        self.all(&sql, &[&after.map(text), &count(limit)], |row| Ok(found_credential(row)))
+        let behind = if after.is_some() { ">" } else { ">=" };
+        let sql =
+            format!("select {CREDENTIAL} from {CREDENTIALS} where k.id {behind} $1 order by k.id limit $2");
+        let after = text(after.unwrap_or_default());
+        self.all(&sql, &[&after, &count(limit)], |row| Ok(found_credential(row)))
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {

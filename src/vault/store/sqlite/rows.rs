@@ -330,14 +330,16 @@ impl Rows for SqliteRows<'_> {
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let merchant = self.tenant(merchant)?;
+        // A token that is empty is none, but may be there.
         let after = query.after.filter(|after| !after.is_empty());
         let place = after.map(|after| self.place(merchant, after)).transpose()?;
-        let after = place.as_ref().map(Place::as_bytes);
+        let behind = if place.is_some() { ">" } else { ">=" };
+        let after = place.as_ref().map_or(&[][..], Place::as_bytes);
         let values =
             params![merchant, query.customer, query.active, after, count(query.limit), count(query.offset)];
         let columns = concat!(instrument_columns!(), ", ", card_columns!());
-        let behind = if after.is_some() { "and i.token > ?4" } else { "and ?4 is null" };
-        let sql = listed(columns, query, &format!("{behind} order by i.token limit ?5 offset ?6"));
+        let rest = format!("and i.token {behind} ?4 order by i.token limit ?5 offset ?6");
+        let sql = listed(columns, query, &rest);
         self.all(&sql, values, |row| Ok(pair_row(row)))
     }
 
@@ -427,12 +429,12 @@ impl Rows for SqliteRows<'_> {
 
     fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
         let columns = credential_columns!();
-        let behind = if after.is_some() { "k.id > ?1" } else { "?1 is null" };
+        let behind = if after.is_some() { ">" } else { ">=" };
         let sql = format!(
             "select {columns} from credential k left join merchant m on m.id = k.merchant
-             where {behind} order by k.id limit ?2"
+             where k.id {behind} ?1 order by k.id limit ?2"
         );
-        self.all(&sql, params![after.map(Text), count(limit)], |row| Ok(credential_row(row)))
+        self.all(&sql, params![Text(after.unwrap_or_default()), count(limit)], |row| Ok(credential_row(row)))
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
