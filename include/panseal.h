@@ -1462,8 +1462,7 @@ typedef struct panseal_purged {
     uint64_t cards;
     /* Idempotency keys older than a day. */
     uint64_t keys;
-    /* Instruments whose time was over, and that are damaged: they are still there. panseal_vault_check names them, and
-     * panseal_vault_delete removes them. */
+    /* Instruments whose time was over, and that are damaged: they are still there. panseal_vault_delete removes them. */
     uint64_t damaged;
 } panseal_purged;
 
@@ -1489,7 +1488,7 @@ panseal_status panseal_vault_count(panseal_vault *vault,
                                    panseal_error *err);
 
 /* Is this card here? Its instruments, active or not, the newest first: up to cap are written, and *count says how many
- * there are; 0 where it is not here. page[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
+ * there are; 0 where it is not here. One whose rows do not open is given as damaged. page[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
  * `page` NULL, with cap 0: *count alone. Spaces and hyphens in the number are dropped.
  *
  * Confirms a guess at a card number, as tokenizing with reuse does: see panseal_vault_guard. PANSEAL_E_MISSING,
@@ -1543,7 +1542,7 @@ panseal_status panseal_vault_reactivate(panseal_vault *vault,
                                         panseal_error *err);
 
 /* Removes a token for ever, and the card with its last one. A surrogate is not issued again. A damaged one is removed
- * too. */
+ * too, also one that is named "unreadable ..." because its token cannot be read. */
 PANSEAL_API
 panseal_status panseal_vault_delete(panseal_vault *vault,
                                     const char *token,
@@ -1551,10 +1550,13 @@ panseal_status panseal_vault_delete(panseal_vault *vault,
                                     panseal_error *err);
 
 /* Removes the merchant's instruments whose keep_until has passed, their cards, and idempotency keys older than a day;
- * `out` (may be NULL) says how many. In small transactions: others go on meanwhile, and where it fails, what was
+ * `out` (may be NULL) says how many. Damaged ones are left and, in the end, named to `found` (may be NULL), which gets
+ * `userdata`. In small transactions: others go on meanwhile, and where it fails, what was
  * removed is removed. */
 PANSEAL_API
 panseal_status panseal_vault_purge_expired(panseal_vault *vault,
+                                           panseal_damage_fn found,
+                                           void *userdata,
                                            panseal_purged *out,
                                            panseal_error *err);
 
@@ -1577,6 +1579,10 @@ typedef struct panseal_customer {
     char id[PANSEAL_ID_ROOM];
     /* Another name that leads to it, or "". */
     char reference[PANSEAL_ID_ROOM];
+    /* 1: its row does not open. But for the id all of the above is zero. */
+    int32_t damaged;
+    /* 0. */
+    uint32_t reserved;
 } panseal_customer;
 
 /* Makes a customer. A vault needs none of them: panseal_tokenize_options.customer may be any id, but for a
@@ -1652,7 +1658,7 @@ panseal_status panseal_vault_customer_delete(panseal_vault *vault,
                                              panseal_error *err);
 
 /* A page of the merchant's customers in the order of their ids, those behind `after` (absent: from the first), also
- * those that are marked as deleted. As panseal_vault_list: up to cap, at most PANSEAL_LIST_MAX; *count 0 is the end. */
+ * those that are marked as deleted; one whose row does not open is given as damaged. As panseal_vault_list: up to cap, at most PANSEAL_LIST_MAX; *count 0 is the end. */
 PANSEAL_API
 panseal_status panseal_vault_customer_list(panseal_vault *vault,
                                            const char *after,
@@ -1664,12 +1670,12 @@ panseal_status panseal_vault_customer_list(panseal_vault *vault,
 
 /* ---- keys of a vault ------------------------------------------------------------------------------------- */
 
+/* Bytes of an audit head. */
+#define PANSEAL_AUDIT_HEAD_LEN 32
+
 /* Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
  * and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp. */
 typedef int32_t (*panseal_progress_fn)(void *userdata, uint64_t done, uint64_t total);
-
-/* Bytes of an audit head. */
-#define PANSEAL_AUDIT_HEAD_LEN 32
 
 /* The state of a vault. */
 typedef struct panseal_vault_state {
@@ -1737,12 +1743,16 @@ panseal_status panseal_vault_rotate(panseal_vault *vault,
 
 /* Seals every row of every merchant under the active epoch, in small transactions, while others go on. *sealed (may be
  * NULL) is how many rows it was. Stopped or killed, it loses nothing; called again, it goes on with those that are
- * left. Damaged rows are left as they are: panseal_vault_check names them. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it. */
+ * left. Damaged rows are left as they are and, in the end, named to `found` (may be NULL); *damaged (may be NULL) is how
+ * many there are. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it. Both
+ * functions get `userdata`. */
 PANSEAL_API
 panseal_status panseal_vault_rewrap(panseal_vault *vault,
                                     panseal_progress_fn progress,
+                                    panseal_damage_fn found,
                                     void *userdata,
                                     uint64_t *sealed,
+                                    uint64_t *damaged,
                                     panseal_error *err);
 
 /* Forgets an epoch's key for ever: what it sealed, in backups too, opens no more. PANSEAL_E_EPOCH for the active
@@ -1755,12 +1765,15 @@ panseal_status panseal_vault_destroy(panseal_vault *vault,
 
 /* Changes the index key, by which the vault knows a card again: gives every card a fingerprint under a new one and
  * forgets the old one, while others go on. *generation (may be NULL) is the new one. Stopped or killed, call it again:
- * it goes on with the new key that is there. Damaged cards get no fingerprint: panseal_vault_check names them. `progress` as with panseal_vault_rewrap. */
+ * it goes on with the new key that is there. Damaged cards get no fingerprint. They are named, and `progress` is told,
+ * as with panseal_vault_rewrap. */
 PANSEAL_API
 panseal_status panseal_vault_change_index(panseal_vault *vault,
                                           panseal_progress_fn progress,
+                                          panseal_damage_fn found,
                                           void *userdata,
                                           uint32_t *generation,
+                                          uint64_t *damaged,
                                           panseal_error *err);
 
 /* Wraps the vault's keys under another root key, a URI or a function, on which the handles of this vault go on. Other
@@ -1797,19 +1810,13 @@ panseal_status panseal_vault_status(panseal_vault *vault,
 
 /* ---- damaged rows of a vault ----------------------------------------------------------------------------- */
 
-/* Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
- * "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
- * "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
- * credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
- * longjmp. */
-typedef void (*panseal_damage_fn)(void *userdata, const char *kind, const char *merchant, const char *id);
-
 /* Walks over all rows of all merchants, opens each, and names those that are damaged to `found` (may be NULL) in the
  * end. *rows and *damaged (may be NULL) are how many there were. Changes nothing. `progress` (may be NULL) as with
  * panseal_vault_rewrap; both functions get `userdata`.
  *
- * A damaged row stops no other: panseal_vault_list gives it as damaged, panseal_vault_purge_expired counts it,
- * panseal_vault_rewrap and panseal_vault_change_index pass it over, panseal_vault_delete removes an instrument. */
+ * A damaged row stops no other: panseal_vault_list, panseal_vault_find and panseal_vault_customer_list give it as
+ * damaged, panseal_vault_purge_expired, panseal_vault_rewrap and panseal_vault_change_index pass it over and name it,
+ * panseal_vault_delete removes an instrument. */
 PANSEAL_API
 panseal_status panseal_vault_check(panseal_vault *vault,
                                    panseal_progress_fn progress,
@@ -1820,11 +1827,13 @@ panseal_status panseal_vault_check(panseal_vault *vault,
                                    panseal_error *err);
 
 /* panseal_vault_destroy, though rows name the epoch that do not open: they never will again, not even if the damage is
- * mended. *damaged (may be NULL) is how many there are. PANSEAL_E_EPOCH as with panseal_vault_destroy, and where a
+ * mended. They are named to `found` (may be NULL); *damaged (may be NULL) is how many there are. PANSEAL_E_EPOCH as with panseal_vault_destroy, and where a
  * single one of them opens. */
 PANSEAL_API
 panseal_status panseal_vault_destroy_even_if_damaged(panseal_vault *vault,
                                                      uint32_t epoch,
+                                                     panseal_damage_fn found,
+                                                     void *userdata,
                                                      uint64_t *damaged,
                                                      panseal_error *err);
 

@@ -604,7 +604,11 @@ fn an_edited_instrument_is_neither_reused_nor_purged() {
     let reuse = TokenizeOptions { reuse: Reuse::Merchant, ..TokenizeOptions::default() };
     sql.execute(&format!("update instrument set active = 1 where token = {}", packed(&full.a)), []).unwrap();
     assert_eq!(code(full.vault.tokenize(&card(VISA), &reuse)), Code::Tampered);
-    assert_eq!(code(full.vault.find(&pan(VISA))), Code::Tampered);
+    let found = full.vault.find(&pan(VISA)).unwrap();
+    assert_eq!(
+        found.iter().map(|shown| (shown.token.as_str(), shown.damaged)).collect::<Vec<_>>(),
+        [(&*full.a, true)]
+    );
     sql.execute(&format!("update instrument set keep_until = 1 where token = {}", packed(&full.b)), [])
         .unwrap();
     let purged = full.vault.purge_expired().unwrap();
@@ -686,7 +690,8 @@ fn an_edited_customer_is_an_error() {
         is_tampered(vault.customer("c-1").map(|found| found.unwrap()));
         is_tampered(vault.update_customer("c-1", |data| Ok(data.into())));
         is_tampered(vault.mark_customer_deleted("c-1", true));
-        assert_eq!(code(vault.customers("", 10)), Code::Tampered, "{what}");
+        let listed = vault.customers("", 10).unwrap();
+        assert!(listed.iter().any(|customer| &*customer.id == "c-1" && customer.damaged), "{what}: list");
         vault.rotate().unwrap();
         let passed = vault.rewrap(&mut |_, _| true).unwrap().damaged;
         assert!(passed.iter().any(|row| row.kind == DamageKind::Customer), "{what}: {passed:?}");

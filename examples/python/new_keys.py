@@ -19,14 +19,16 @@ def tell(done: int, total: int) -> None:
 def new_keys(vault: panseal.Vault) -> None:
     """All steps; tokens stay what they are."""
     newest = vault.rotate()
-    sealed = vault.rewrap(progress=tell)
-    print(f"\n{sealed} rows sealed under epoch {newest}")
+    rewrapped = vault.rewrap(progress=tell)
+    print(f"\n{rewrapped.sealed} rows sealed under epoch {newest}")
     for epoch in vault.status().epochs:
         if epoch.state == "decrypt-only":
             vault.destroy(epoch.id)
             print(f"epoch {epoch.id} destroyed")
-    generation = vault.change_index(progress=tell)
-    print(f"\nindex key {generation}")
+    reindexed = vault.change_index(progress=tell)
+    print(f"\nindex key {reindexed.generation}")
+    for row in rewrapped.damaged + reindexed.damaged:
+        print(f"damaged: {row}")
     print(f"remember generation {vault.status().generation}: an older copy of the vault can be told by it")
 
 

@@ -26,6 +26,10 @@ pub struct panseal_customer {
     pub id: [c_char; PANSEAL_ID_ROOM],
     /// Another name that leads to it, or "".
     pub reference: [c_char; PANSEAL_ID_ROOM],
+    /// 1: its row does not open. But for the id all of the above is zero.
+    pub damaged: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), a u32 first, integers only.
@@ -168,7 +172,7 @@ pub unsafe extern "C" fn panseal_vault_customer_delete(
 }
 
 /// A page of the merchant's customers in the order of their ids, those behind `after` (absent: from the first), also
-/// those that are marked as deleted. As panseal_vault_list: up to cap, at most PANSEAL_LIST_MAX; *count 0 is the end.
+/// those that are marked as deleted; one whose row does not open is given as damaged. As panseal_vault_list: up to cap, at most PANSEAL_LIST_MAX; *count 0 is the end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_customer_list(
     vault: *mut panseal_vault,
@@ -225,5 +229,7 @@ fn describe(from: &Customer) -> panseal_customer {
         deleted_at: from.deleted_at,
         id: pass::field(from.id.as_bytes()),
         reference: pass::field(from.reference.as_bytes()),
+        damaged: from.damaged.into(),
+        reserved: 0,
     }
 }

@@ -1,5 +1,6 @@
 //! Chapter 'damage': rows of a vault that do not open, named and given up.
 
+use super::instrument::panseal_damage_fn;
 use super::library::{PANSEAL_ID_ROOM, PANSEAL_TOKEN_ROOM, PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
 use super::vault::{panseal_vault, with_vault};
@@ -7,26 +8,13 @@ use super::vault_keys::{hand_out, panseal_progress_fn, with_progress};
 use crate::vault::Damage;
 use std::ffi::{c_char, c_void};
 
-/// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
-/// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
-/// "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
-/// credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
-/// longjmp.
-pub type panseal_damage_fn = Option<
-    unsafe extern "C" fn(
-        userdata: *mut c_void,
-        kind: *const c_char,
-        merchant: *const c_char,
-        id: *const c_char,
-    ),
->;
-
 /// Walks over all rows of all merchants, opens each, and names those that are damaged to `found` (may be NULL) in the
 /// end. *rows and *damaged (may be NULL) are how many there were. Changes nothing. `progress` (may be NULL) as with
 /// panseal_vault_rewrap; both functions get `userdata`.
 ///
-/// A damaged row stops no other: panseal_vault_list gives it as damaged, panseal_vault_purge_expired counts it,
-/// panseal_vault_rewrap and panseal_vault_change_index pass it over, panseal_vault_delete removes an instrument.
+/// A damaged row stops no other: panseal_vault_list, panseal_vault_find and panseal_vault_customer_list give it as
+/// damaged, panseal_vault_purge_expired, panseal_vault_rewrap and panseal_vault_change_index pass it over and name it,
+/// panseal_vault_delete removes an instrument.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_check(
     vault: *mut panseal_vault,
@@ -40,11 +28,8 @@ pub unsafe extern "C" fn panseal_vault_check(
     let work = || {
         with_vault(vault, |vault| {
             let report = with_progress(progress, userdata, |progress| vault.check_vault(progress))?;
-            if let Some(found) = found {
-                report.damaged.iter().for_each(|row| tell(found, userdata, row));
-            }
             unsafe { hand_out(report.rows, rows) };
-            unsafe { hand_out(report.damaged.len() as u64, damaged) };
+            unsafe { name(&report.damaged, found, userdata, damaged) };
             Ok(())
         })
     };
@@ -52,23 +37,36 @@ pub unsafe extern "C" fn panseal_vault_check(
 }
 
 /// panseal_vault_destroy, though rows name the epoch that do not open: they never will again, not even if the damage is
-/// mended. *damaged (may be NULL) is how many there are. PANSEAL_E_EPOCH as with panseal_vault_destroy, and where a
+/// mended. They are named to `found` (may be NULL); *damaged (may be NULL) is how many there are. PANSEAL_E_EPOCH as with panseal_vault_destroy, and where a
 /// single one of them opens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_destroy_even_if_damaged(
     vault: *mut panseal_vault,
     epoch: u32,
+    found: panseal_damage_fn,
+    userdata: *mut c_void,
     damaged: *mut u64,
     err: *mut panseal_error,
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
             let given_up = vault.destroy_even_if_damaged(epoch)?;
-            unsafe { hand_out(given_up.len() as u64, damaged) };
+            unsafe { name(&given_up, found, userdata, damaged) };
             Ok(())
         })
     };
     unsafe { pass::call(err, work) }
+}
+
+/// Names damaged rows, and says how many there are.
+///
+/// # Safety
+/// `count` is null or a place of the caller's.
+pub(super) unsafe fn name(rows: &[Damage], found: panseal_damage_fn, userdata: *mut c_void, count: *mut u64) {
+    if let Some(found) = found {
+        rows.iter().for_each(|row| tell(found, userdata, row));
+    }
+    unsafe { hand_out(rows.len() as u64, count) };
 }
 
 fn tell(

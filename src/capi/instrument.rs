@@ -1,5 +1,6 @@
 //! Chapter 'instruments': the stored cards, listed, found, changed and removed.
 
+use super::damage::name;
 use super::library::{PANSEAL_LIST_MAX, panseal_error, panseal_status, panseal_text};
 use super::pass::{self, TextOut};
 use super::record::{self, Out, Page, Record};
@@ -7,7 +8,7 @@ use super::vault::{instrument, panseal_instrument, panseal_vault, refuse_null, t
 use crate::card::{Expiry, Pan, Separators};
 use crate::error::{Code, Error, Param, Result, Violations};
 use crate::vault::{Change, Details, ListQuery};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 /// Those that are active.
 pub const PANSEAL_QUERY_ACTIVE: u32 = 1;
@@ -79,8 +80,7 @@ pub struct panseal_purged {
     pub cards: u64,
     /// Idempotency keys older than a day.
     pub keys: u64,
-    /// Instruments whose time was over, and that are damaged: they are still there. panseal_vault_check names them, and
-    /// panseal_vault_delete removes them.
+    /// Instruments whose time was over, and that are damaged: they are still there. panseal_vault_delete removes them.
     pub damaged: u64,
 }
 
@@ -90,6 +90,21 @@ unsafe impl Record for panseal_change {}
 unsafe impl Record for panseal_purged {
     const FIRST_SIZE: usize = std::mem::offset_of!(panseal_purged, damaged);
 }
+
+/// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
+/// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
+/// "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
+/// credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
+/// longjmp. An id or token that cannot be read is given as "unreadable " and its bytes in hex; panseal_vault_delete takes
+/// such a token.
+pub type panseal_damage_fn = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        kind: *const c_char,
+        merchant: *const c_char,
+        id: *const c_char,
+    ),
+>;
 
 /// A page of the merchant's instruments, in the order of tokens, which is no order of time. `query` NULL: all of them.
 ///
@@ -140,7 +155,7 @@ pub unsafe extern "C" fn panseal_vault_count(
 }
 
 /// Is this card here? Its instruments, active or not, the newest first: up to cap are written, and *count says how many
-/// there are; 0 where it is not here. page[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
+/// there are; 0 where it is not here. One whose rows do not open is given as damaged. page[0] must be PANSEAL_INITed: its struct_size is the stride of the array.
 /// `page` NULL, with cap 0: *count alone. Spaces and hyphens in the number are dropped.
 ///
 /// Confirms a guess at a card number, as tokenizing with reuse does: see panseal_vault_guard. PANSEAL_E_MISSING,
@@ -239,7 +254,7 @@ pub unsafe extern "C" fn panseal_vault_reactivate(
 }
 
 /// Removes a token for ever, and the card with its last one. A surrogate is not issued again. A damaged one is removed
-/// too.
+/// too, also one that is named "unreadable ..." because its token cannot be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_delete(
     vault: *mut panseal_vault,
@@ -252,11 +267,14 @@ pub unsafe extern "C" fn panseal_vault_delete(
 }
 
 /// Removes the merchant's instruments whose keep_until has passed, their cards, and idempotency keys older than a day;
-/// `out` (may be NULL) says how many. In small transactions: others go on meanwhile, and where it fails, what was
+/// `out` (may be NULL) says how many. Damaged ones are left and, in the end, named to `found` (may be NULL), which gets
+/// `userdata`. In small transactions: others go on meanwhile, and where it fails, what was
 /// removed is removed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_purge_expired(
     vault: *mut panseal_vault,
+    found: panseal_damage_fn,
+    userdata: *mut c_void,
     out: *mut panseal_purged,
     err: *mut panseal_error,
 ) -> panseal_status {
@@ -264,6 +282,7 @@ pub unsafe extern "C" fn panseal_vault_purge_expired(
         with_vault(vault, |vault| {
             let out = unsafe { Out::optional(out) }?;
             let purged = vault.purge_expired()?;
+            unsafe { name(&purged.damaged, found, userdata, std::ptr::null_mut()) };
             if let Some(out) = out {
                 out.write(&panseal_purged {
                     struct_size: 0,

@@ -1,5 +1,7 @@
 //! Chapter 'keys of a vault': their life, while readers and writers go on.
 
+use super::damage::name;
+use super::instrument::panseal_damage_fn;
 use super::keys::{panseal_root_fn, root_of};
 use super::library::{PANSEAL_WORD_ROOM, panseal_error, panseal_status};
 use super::pass;
@@ -98,19 +100,24 @@ pub unsafe extern "C" fn panseal_vault_rotate(
 
 /// Seals every row of every merchant under the active epoch, in small transactions, while others go on. *sealed (may be
 /// NULL) is how many rows it was. Stopped or killed, it loses nothing; called again, it goes on with those that are
-/// left. Damaged rows are left as they are: panseal_vault_check names them. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it.
+/// left. Damaged rows are left as they are and, in the end, named to `found` (may be NULL); *damaged (may be NULL) is how
+/// many there are. `progress` (may be NULL) is told how far it is, once every few hundred rows, and may stop it. Both
+/// functions get `userdata`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_rewrap(
     vault: *mut panseal_vault,
     progress: panseal_progress_fn,
+    found: panseal_damage_fn,
     userdata: *mut c_void,
     sealed: *mut u64,
+    damaged: *mut u64,
     err: *mut panseal_error,
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
             let done = with_progress(progress, userdata, |progress| vault.rewrap(progress))?;
             unsafe { hand_out(done.sealed, sealed) };
+            unsafe { name(&done.damaged, found, userdata, damaged) };
             Ok(())
         })
     };
@@ -131,19 +138,23 @@ pub unsafe extern "C" fn panseal_vault_destroy(
 
 /// Changes the index key, by which the vault knows a card again: gives every card a fingerprint under a new one and
 /// forgets the old one, while others go on. *generation (may be NULL) is the new one. Stopped or killed, call it again:
-/// it goes on with the new key that is there. Damaged cards get no fingerprint: panseal_vault_check names them. `progress` as with panseal_vault_rewrap.
+/// it goes on with the new key that is there. Damaged cards get no fingerprint. They are named, and `progress` is told,
+/// as with panseal_vault_rewrap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_vault_change_index(
     vault: *mut panseal_vault,
     progress: panseal_progress_fn,
+    found: panseal_damage_fn,
     userdata: *mut c_void,
     generation: *mut u32,
+    damaged: *mut u64,
     err: *mut panseal_error,
 ) -> panseal_status {
     let work = || {
         with_vault(vault, |vault| {
             let done = with_progress(progress, userdata, |progress| vault.change_index(progress))?;
             unsafe { hand_out(done.generation, generation) };
+            unsafe { name(&done.damaged, found, userdata, damaged) };
             Ok(())
         })
     };

@@ -571,7 +571,9 @@ fn list(call: &Call<'_>, caller: &Caller) -> Result<Response> {
     let query = ListQuery { active, offset: page.offset(), limit: page.size, ..ListQuery::default() };
     let total = caller.vault.count(&query)?;
     let mut items = Vec::new();
-    for (instrument, details) in caller.vault.list_details(&query)? {
+    for (instrument, details) in
+        caller.vault.list_details(&query)?.into_iter().filter(|(one, _)| !one.damaged)
+    {
         let customer = customer_of(&caller.vault, &instrument.customer)?;
         items.push(json::object(|out| {
             write_method(out, caller, &instrument, &details);
@@ -589,6 +591,7 @@ fn list_of_customer(caller: &Caller, id: &str) -> Result<Response> {
     let active = Some(true);
     let query = ListQuery { customer: Some(&customer.id), active, limit: LIST_MAX, ..ListQuery::default() };
     let mut found = caller.vault.list_details(&query)?;
+    found.retain(|(instrument, _)| !instrument.damaged);
     found.sort_by_key(|(instrument, _)| std::cmp::Reverse(instrument.made));
     let body = json::array(found, |out, (instrument, details)| {
         write_method(out, caller, &instrument, &details);
@@ -853,7 +856,10 @@ fn list_customers(call: &Call<'_>, caller: &Caller) -> Result<Response> {
         let Some(last) = some.last() else { break };
         after = last.id.to_string();
         let more = some.len() == LIST_MAX && all.len() < OFFSET_MAX;
-        all.extend(some.into_iter().filter(|one| one.deleted_at == 0 && ids::as_uuid(&one.id).is_some()));
+        all.extend(
+            some.into_iter()
+                .filter(|one| !one.damaged && one.deleted_at == 0 && ids::as_uuid(&one.id).is_some()),
+        );
         if !more {
             break;
         }

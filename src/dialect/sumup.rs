@@ -226,6 +226,7 @@ fn list_instruments(caller: &Caller, customer: &str) -> Result<Response> {
     }
     let query = ListQuery { customer: Some(customer), limit: LIST_MAX, ..ListQuery::default() };
     let mut found = caller.vault.list_details(&query)?;
+    found.retain(|(instrument, _)| !instrument.damaged);
     found.sort_by_key(|(instrument, _)| instrument.made);
     let write = |out: &mut Writer<'_>, (instrument, details): (Instrument, Details)| {
         write_instrument(out, &instrument, std::str::from_utf8(details.extra()).unwrap_or_default());

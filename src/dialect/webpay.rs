@@ -288,7 +288,10 @@ impl Signed<'_> {
             let some = self.caller.vault.customers(&after, PAGE_MAX)?;
             let Some(last) = some.last() else { break };
             after = last.id.to_string();
-            for customer in some.iter().filter(|one| one.deleted_at == 0 && ids::as_uuid(&one.id).is_some()) {
+            for customer in some
+                .iter()
+                .filter(|one| !one.damaged && one.deleted_at == 0 && ids::as_uuid(&one.id).is_some())
+            {
                 if skipped < offset {
                     skipped += 1;
                 } else if items.len() < limit {
@@ -315,7 +318,7 @@ impl Signed<'_> {
         let found = self.caller.vault.list(&query)?;
         let write =
             |instrument: &Instrument| json::object(|out| write_method(out, instrument, self.call.now));
-        Ok(list_body(&found.iter().map(write).collect::<Vec<_>>()))
+        Ok(list_body(&found.iter().filter(|one| !one.damaged).map(write).collect::<Vec<_>>()))
     }
 
     fn customer(&self, id: &str) -> Result<Option<Customer>> {

@@ -219,7 +219,9 @@ impl Keyring {
     fn commit(&self) -> Result<Commitment> {
         let mut commitment = Commitment::default();
         let key = self.slot(KeyKind::Table)?;
-        key.with(|key| derive(key, Purpose::Commitment, "", &mut commitment))??;
+        stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+            key.with(|key| derive(key, Purpose::Commitment, "", &mut commitment))
+        })??;
         Ok(commitment)
     }
 
@@ -447,14 +449,16 @@ impl Keyring {
         if let Some(slot) = working.get(key.info.id, purpose, merchant) {
             return Ok(slot);
         }
-        // A key is not to lie on the stack while a transaction waits.
-        let slot = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
-            let slot = KeySlot::fill(purpose.key_len(), |out| {
-                from.with(|from| derive(from, purpose, merchant, out))?
-            })?;
-            let is_mac = matches!(purpose, Purpose::Fingerprint | Purpose::Audit);
-            if is_mac { prepared(&slot) } else { Ok(slot) }
+        // A key is not to lie on the stack while a transaction waits, nor while the arena grows.
+        let derived = stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+            KeySlot::fill(purpose.key_len(), |out| from.with(|from| derive(from, purpose, merchant, out))?)
         })?;
+        let slot = match purpose {
+            Purpose::Fingerprint | Purpose::Audit => {
+                stack::wipe_after::<{ stack::CIPHER }, _>(|| prepared(&derived))?
+            }
+            _ => derived,
+        };
         Ok(working.keep(key.info.id, purpose, merchant, slot))
     }
 }

@@ -34,6 +34,7 @@ mod token;
 pub use classify::{Shapes, classify};
 pub use kept::Kept;
 pub(crate) use ready::{Ready, slot_of};
+pub(crate) use token::UNREADABLE;
 pub use token::{TOKEN_MAX, Token};
 
 use crate::card::Pan;

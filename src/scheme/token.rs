@@ -5,6 +5,8 @@ use std::fmt;
 
 /// The longest token, in bytes.
 pub const TOKEN_MAX: usize = 64;
+/// With what the name of a token that cannot be read begins; no token has a space.
+pub(crate) const UNREADABLE: &str = "unreadable ";
 
 /// A token: 1 to [`TOKEN_MAX`] visible ASCII characters, held inline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +25,29 @@ impl Token {
         let mut bytes = [0; TOKEN_MAX];
         bytes[..text.len()].copy_from_slice(text);
         Ok(Token { len: text.len() as u8, bytes })
+    }
+
+    /// In the place of a token that cannot be read: a name for it, in ASCII.
+    pub(crate) fn of_unreadable(name: &str) -> Token {
+        let mut token = Token::blank();
+        let len = name.len().min(TOKEN_MAX);
+        token.room(len)[..len].copy_from_slice(&name.as_bytes()[..len]);
+        token
+    }
+
+    /// A token from outside, or the name of one that cannot be read: for what is done with damaged rows.
+    pub(crate) fn parse_or_name(text: &[u8]) -> Result<Token, Error> {
+        match std::str::from_utf8(text) {
+            Ok(name) if name.len() <= TOKEN_MAX && name.starts_with(UNREADABLE) && name.is_ascii() => {
+                Ok(Token::of_unreadable(name))
+            }
+            _ => Token::parse(text),
+        }
+    }
+
+    /// Whether this is the name of a token that cannot be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.as_str().starts_with(UNREADABLE)
     }
 
     /// A token that `fill` writes into a blank one in its place: to move one takes longer than to make it.

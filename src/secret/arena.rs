@@ -271,6 +271,13 @@ impl<T: Send + Sync> Locked<T> {
         // SAFETY: a sealed cell holds a `T`, which nobody changes before it is dropped.
         Ok(work(unsafe { &*self.cell.content().cast::<T>() }))
     }
+
+    /// Lends the value to `work`, which changes it in its place; `Fork` in a child of the process that made it.
+    pub fn change<R>(&mut self, work: impl FnOnce(&mut T) -> R) -> Result<R> {
+        self.cell.refuse_forked()?;
+        // SAFETY: a sealed cell holds a `T`, and nobody else has it now.
+        Ok(work(unsafe { &mut *self.cell.content().cast::<T>() }))
+    }
 }
 
 impl<T> Drop for Locked<T> {
@@ -327,6 +334,17 @@ mod tests {
         assert_eq!(count(&witness), 1);
         // SAFETY: as above.
         assert!(unsafe { std::slice::from_raw_parts(content, 900) }.iter().all(|byte| *byte != 0x5c));
+    }
+
+    #[test]
+    fn a_value_is_changed_in_its_place() {
+        let mut locked = Locked::new(|| Ok([0x5d_u8; 200])).unwrap();
+        let content = locked.cell.content();
+        locked.change(|bytes| bytes[7] = 1).unwrap();
+        assert_eq!(
+            locked.with(|bytes| (bytes[7], std::ptr::from_ref(bytes).cast())).unwrap(),
+            (1, content.cast_const())
+        );
     }
 
     #[test]

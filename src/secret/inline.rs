@@ -55,6 +55,13 @@ impl<const N: usize> SecretText<N> {
         self.len = len.min(N) as u8;
     }
 
+    /// Leaves the first `len` bytes, and zeros behind them.
+    pub fn cut(&mut self, len: usize) {
+        let len = len.min(self.len());
+        self.bytes[len..].fill(0);
+        self.len = len as u8;
+    }
+
     /// Adds a byte; says whether there was room.
     pub fn push(&mut self, byte: u8) -> bool {
         match self.bytes.get_mut(usize::from(self.len)) {
@@ -139,6 +146,15 @@ mod tests {
         assert!(!text.append(b"bcd"));
         assert!(text.append(b"bc"));
         assert_eq!(text.as_bytes(), b"abc");
+    }
+
+    #[test]
+    fn what_is_cut_off_is_wiped() {
+        let mut text = SecretText::<3>::copy_of(b"abc").unwrap();
+        text.cut(7);
+        assert_eq!(text.as_bytes(), b"abc");
+        text.cut(1);
+        assert_eq!((text.as_bytes(), text.bytes), (&b"a"[..], *b"a\0\0"));
     }
 
     #[test]

@@ -176,12 +176,16 @@ impl Vault {
     }
 
     /// Removes a token for ever, and its card with its last one. A surrogate leaves a tombstone: it is not issued
-    /// again. A damaged one is removed too.
+    /// again. A damaged one is removed too, also one that is listed by a name because its token cannot be read.
     pub fn delete(&self, token: &[u8]) -> Result<()> {
-        let token = Token::parse(token)?;
+        let token = Token::parse_or_name(token)?;
         self.ask("delete", 1)?;
         self.work(|keyring, now| {
-            let line = self.line(now, "delete", token.as_str())?;
+            let mut line =
+                self.line(now, "delete", if token.is_unreadable() { "" } else { token.as_str() })?;
+            if token.is_unreadable() {
+                line.reason = token.as_str().into();
+            }
             self.write(keyring, &line, &mut |rows| {
                 wiped(|| {
                     let found = rows.instrument(&self.merchant, &token)?.ok_or(Code::Token)?;

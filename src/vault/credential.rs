@@ -4,9 +4,10 @@
 //! outside, with an id, and is kept itself, for signatures are checked with it. Both are sealed with all that stands in
 //! the clear beside them: a row that was pointed at another merchant, or given more scopes, does not open.
 
+use super::damage::unless_damaged;
 use super::life::KeyChange;
 use super::seal::{KEY_ROOM, Sealer, epoch_of};
-use super::store::{AuditRow, CredentialRow, Rows, again};
+use super::store::{AuditRow, CredentialRow, Found, Rows, again};
 use super::{ID_MAX, LIST_MAX, Vault, check_fence, check_id, check_kept, check_text};
 use crate::error::{Code, Result};
 use crate::keys::{Keyring, Revoked};
@@ -223,7 +224,10 @@ impl Vault {
         // The keys with which the row was sealed are those of any keyring of this vault.
         let keyring = self.shared.keyring.load_full();
         let sealer = Sealer::new(&keyring, &self.merchant);
-        let secret = sealer.open_credential(&row)?;
+        let opened = sealer.open_credential(&row);
+        // A damaged row admits nobody, and cannot be sealed anew.
+        let epochs = [epoch_of(&row.sealed).ok()];
+        let Some(secret) = unless_damaged(&keyring, &epochs, opened, || Ok(()))? else { return Ok(()) };
         row.revoked_at = at;
         let was = std::mem::take(&mut row.sealed);
         sealer.seal_credential(keyring.active_epoch()?, &mut row, &secret)?;
@@ -231,7 +235,7 @@ impl Vault {
     }
 
     /// The credentials of this handle's merchant in the order of their ids, those behind `after`, revoked ones too; up
-    /// to `limit`, at most 1000.
+    /// to `limit`, at most 1000. One whose row does not open is not given, but named by [`Vault::check_vault`].
     pub fn credentials(&self, after: &str, limit: usize) -> Result<Vec<Credential>> {
         if limit > LIST_MAX {
             return Err(Code::Limit.into());
@@ -239,16 +243,31 @@ impl Vault {
         check_id(after)?;
         self.ask("credential", limit)?;
         self.work(|keyring, _| {
-            let mut found = Vec::new();
-            self.shared.store.read(&mut |rows| {
-                found = rows.credentials(&self.merchant, after, limit)?;
-                Ok(())
-            })?;
             let sealer = Sealer::new(keyring, &self.merchant);
-            let shown = |row: &CredentialRow| {
-                sealer.open_credential(row).map(|_| Credential::of(&row_as_it_is(row.clone(), keyring)))
-            };
-            reserve::gather(found.iter().map(shown))
+            let mut credentials = reserve::room(limit)?;
+            let mut behind = after.as_bytes().to_vec();
+            while credentials.len() < limit {
+                let left = limit - credentials.len();
+                let mut page = Vec::new();
+                self.shared.store.read(&mut |rows| {
+                    page = rows.credentials(&self.merchant, &behind, left)?;
+                    Ok(())
+                })?;
+                let Some(last) = page.last() else { break };
+                behind.clone_from(&last.key);
+                let is_last = page.len() < left;
+                for Found { row, .. } in page {
+                    let opened = sealer.open_credential(&row);
+                    if self.unless_damaged(keyring, &row.sealed, opened)?.is_some() {
+                        credentials.push(Credential::of(&row_as_it_is(row, keyring)));
+                        reserve::check()?;
+                    }
+                }
+                if is_last {
+                    break;
+                }
+            }
+            Ok(credentials)
         })
     }
 

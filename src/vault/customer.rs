@@ -1,7 +1,7 @@
 //! Customers: who a merchant's cards belong to. A vault needs none of them, a dialect does.
 
 use super::seal::{NOTE_MAX, Sealer};
-use super::store::{CustomerRow, again};
+use super::store::{CustomerRow, Found, again};
 use super::{LIST_MAX, Vault, check_id, check_kept, metadata::check_note};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
@@ -23,6 +23,8 @@ pub struct Customer {
     pub updated_at: i64,
     /// When it was marked as deleted, in seconds since 1970 UTC, or 0.
     pub deleted_at: i64,
+    /// Its row does not open: but for the id nothing is known of it, and all of the above is empty.
+    pub damaged: bool,
 }
 
 impl Vault {
@@ -116,7 +118,9 @@ impl Vault {
         })
     }
 
-    /// The merchant's customers in the order of their ids, those behind `after`; up to `limit`, at most 1000.
+    /// The merchant's customers in the order of their ids, those behind `after`; up to `limit`, at most 1000. One whose
+    /// row does not open is [damaged](Customer::damaged); one whose very id cannot be read is not given, but named by
+    /// [`Vault::check_vault`].
     pub fn customers(&self, after: &str, limit: usize) -> Result<Vec<Customer>> {
         if limit > LIST_MAX {
             return Err(Code::Limit.into());
@@ -124,13 +128,41 @@ impl Vault {
         check_id(after)?;
         self.ask("customer", limit)?;
         self.work(|keyring, _| {
-            let mut found = Vec::new();
-            self.shared.store.read(&mut |rows| {
-                found = rows.customers(&self.merchant, after, limit)?;
-                Ok(())
-            })?;
-            reserve::gather(found.iter().map(|row| self.customer_of(keyring, row)))
+            let mut customers = reserve::room(limit)?;
+            let mut behind = after.as_bytes().to_vec();
+            while customers.len() < limit {
+                let left = limit - customers.len();
+                let mut page = Vec::new();
+                self.shared.store.read(&mut |rows| {
+                    page = rows.customers(&self.merchant, &behind, left)?;
+                    Ok(())
+                })?;
+                let Some(last) = page.last() else { break };
+                behind.clone_from(&last.key);
+                for Found { row, .. } in page.iter().filter(|found| has_id(found)) {
+                    customers.push(self.customer_if_whole(keyring, row)?);
+                    reserve::check()?;
+                }
+                if page.len() < left {
+                    break;
+                }
+            }
+            Ok(customers)
         })
+    }
+
+    fn customer_if_whole(&self, keyring: &Keyring, row: &CustomerRow) -> Result<Customer> {
+        let opened = self.customer_of(keyring, row);
+        let whole = self.unless_damaged(keyring, &row.sealed, opened)?;
+        Ok(whole.unwrap_or_else(|| Customer {
+            id: row.id.as_str().into(),
+            reference: "".into(),
+            data: "".into(),
+            created_at: 0,
+            updated_at: 0,
+            deleted_at: 0,
+            damaged: true,
+        }))
     }
 
     /// `alter` changes the row and gives the data that is sealed over it.
@@ -166,6 +198,7 @@ impl Vault {
             created_at: row.created_at,
             updated_at: row.updated_at,
             deleted_at: row.deleted_at,
+            damaged: false,
         })
     }
 
@@ -176,6 +209,12 @@ impl Vault {
         }
         self.ask("customer", 1)
     }
+}
+
+/// Whether the id is one that a customer can have: behind any other a listing could not go on.
+fn has_id(found: &Found<CustomerRow>) -> bool {
+    let id = &found.row.id;
+    id.as_bytes() == found.key && !id.is_empty() && check_id(id).is_ok()
 }
 
 fn check_data(data: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use super::life::Progress;
 use super::read::Opened;
 use super::rewrap::{Position, Sealed, Table};
 use super::seal::{Sealer, epoch_of};
-use super::store::{CardRow, Fingerprint, Id, InstrumentRow, Rows};
+use super::store::{CardRow, Fingerprint, Found, Id, InstrumentRow, Rows, hex};
 use crate::card::Pan;
 use crate::error::{Code, Result};
 use crate::keys::{KeyKind, Keyring};
@@ -73,9 +73,9 @@ impl Damage {
         Damage { kind, merchant: merchant.into(), id: id.into() }
     }
 
-    pub(super) fn of_card(kind: DamageKind, merchant: &str, id: &Id) -> Damage {
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        Damage::new(kind, merchant, &hex)
+    /// `id` as its column has it, which need not have an id's length.
+    pub(super) fn of_card(kind: DamageKind, merchant: &str, id: &[u8]) -> Damage {
+        Damage::new(kind, merchant, &hex(id))
     }
 }
 
@@ -207,28 +207,28 @@ impl Vault {
     fn damaged_of(&self, page: &Sealed, keyring: &Keyring, of: Option<u32>) -> Result<Vec<Damage>> {
         let mut damaged = Vec::new();
         let asked = |sealed: &[u8]| of.is_none_or(|epoch| is_under(sealed, epoch));
-        for (merchant, row) in page.cards.iter().filter(|(_, row)| asked(&row.sealed)) {
+        for Found { merchant, key, row } in page.cards.iter().filter(|found| asked(&found.row.sealed)) {
             let opened = Sealer::new(keyring, merchant).open_card(row).map(drop);
             if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
-                damaged.push(Damage::of_card(DamageKind::Card, merchant, &row.id));
+                damaged.push(Damage::of_card(DamageKind::Card, merchant, key));
             }
         }
-        for (merchant, row) in page.instruments.iter().filter(|(_, row)| asked(&row.sealed)) {
+        for Found { merchant, row, .. } in page.instruments.iter().filter(|found| asked(&found.row.sealed)) {
             let opened = Sealer::new(keyring, merchant).open_instrument(row).map(drop);
             if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
                 damaged.push(Damage::new(DamageKind::Instrument, merchant, row.token.as_str()));
             }
         }
-        for (merchant, row) in page.customers.iter().filter(|(_, row)| asked(&row.sealed)) {
+        for Found { merchant, row, .. } in page.customers.iter().filter(|found| asked(&found.row.sealed)) {
             let opened = Sealer::new(keyring, merchant).open_customer(row).map(drop);
             if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
                 damaged.push(Damage::new(DamageKind::Customer, merchant, &row.id));
             }
         }
-        for row in page.credentials.iter().filter(|row| asked(&row.sealed)) {
-            let opened = Sealer::new(keyring, &row.merchant).open_credential(row).map(drop);
+        for Found { merchant, row, .. } in page.credentials.iter().filter(|found| asked(&found.row.sealed)) {
+            let opened = Sealer::new(keyring, merchant).open_credential(row).map(drop);
             if self.unless_damaged(keyring, &row.sealed, opened)?.is_none() {
-                damaged.push(Damage::new(DamageKind::Credential, &row.merchant, &row.id));
+                damaged.push(Damage::new(DamageKind::Credential, merchant, &row.id));
             }
         }
         Ok(damaged)
@@ -236,7 +236,7 @@ impl Vault {
 
     /// The cards of a page that open, and that their number does not lead to.
     fn cards_not_found(&self, page: &Sealed, keyring: &Keyring, damaged: &mut Vec<Damage>) -> Result<()> {
-        for (merchant, row) in &page.cards {
+        for Found { merchant, row, .. } in &page.cards {
             let opened = Sealer::new(keyring, merchant).open_card(row);
             let Some(pan) = self.unless_damaged(keyring, &row.sealed, opened)? else { continue };
             let prints = prints_of(keyring, merchant, &pan)?;
@@ -255,7 +255,7 @@ impl Vault {
 
     fn cards_without_instrument(&self, page: &Sealed, damaged: &mut Vec<Damage>) -> Result<()> {
         self.shared.store.read(&mut |rows| {
-            for (merchant, row) in &page.cards {
+            for Found { merchant, row, .. } in &page.cards {
                 if rows.instruments_of(merchant, &row.id)?.is_empty() && is_there(rows, merchant, &row.id)? {
                     damaged.push(Damage::of_card(DamageKind::NoInstrument, merchant, &row.id));
                 }
@@ -266,7 +266,7 @@ impl Vault {
 
     fn instruments_without_card(&self, page: &Sealed, damaged: &mut Vec<Damage>) -> Result<()> {
         self.shared.store.read(&mut |rows| {
-            for (merchant, row) in &page.instruments {
+            for Found { merchant, row, .. } in &page.instruments {
                 if !is_there(rows, merchant, &row.card)? && rows.instrument(merchant, &row.token)?.is_some() {
                     damaged.push(Damage::new(DamageKind::NoCard, merchant, row.token.as_str()));
                 }

@@ -4,8 +4,9 @@ use super::Vault;
 use super::damage::{Damage, DamageKind, prints_of};
 use super::life::BATCH;
 use super::merge::Clash;
+use super::rewrap::Position;
 use super::seal::Sealer;
-use super::store::{CardRow, Id, Print, Rows};
+use super::store::{CardRow, Found, Id, Print, Rows};
 use crate::error::{Code, Result};
 use crate::keys::{KeyKind, Keyring};
 use crate::secret::stack;
@@ -16,7 +17,7 @@ pub(super) struct IndexPage {
     /// How many there were.
     pub seen: u64,
     /// Behind which the next page begins.
-    pub last: Option<(String, Id)>,
+    pub last: Option<Position>,
     /// Those that do not open.
     pub damaged: Vec<Damage>,
     /// Those whose fingerprint leads to another card.
@@ -25,27 +26,22 @@ pub(super) struct IndexPage {
 
 impl Vault {
     /// Gives the cards of a page a fingerprint under an index key; `None` where that is no longer the newest.
-    pub(super) fn index_page(
-        &self,
-        generation: u32,
-        after: Option<&(String, Id)>,
-    ) -> Result<Option<IndexPage>> {
+    pub(super) fn index_page(&self, generation: u32, after: Option<&Position>) -> Result<Option<IndexPage>> {
         self.work(|keyring, _| {
             if keyring.index_generations().next() != Some(generation) {
                 return Ok(None);
             }
             let mut cards = Vec::new();
             self.shared.store.read(&mut |rows| {
-                let after = after.map(|(merchant, id)| (merchant.as_str(), id));
-                cards = rows.all_cards(after, BATCH)?;
+                cards = rows.all_cards(after.map(Position::as_key), BATCH)?;
                 Ok(())
             })?;
             let (mut wanted, mut damaged) = (Vec::new(), Vec::new());
             stack::wipe_after::<{ stack::CIPHER }, _>(|| -> Result<()> {
-                for (merchant, card) in &cards {
+                for Found { merchant, key, row: card } in &cards {
                     let opened = Sealer::new(keyring, merchant).open_card(card);
                     let Some(pan) = self.unless_damaged(keyring, &card.sealed, opened)? else {
-                        damaged.push(Damage::of_card(DamageKind::Card, merchant, &card.id));
+                        damaged.push(Damage::of_card(DamageKind::Card, merchant, key));
                         continue;
                     };
                     let all = prints_of(keyring, merchant, &pan)?;
@@ -63,8 +59,7 @@ impl Vault {
                     Ok(())
                 })?;
             }
-            let last = cards.last().filter(|_| cards.len() == BATCH);
-            let last = last.map(|(merchant, card): &(String, CardRow)| (merchant.clone(), card.id));
+            let last = cards.last().filter(|_| cards.len() == BATCH).map(Position::of::<CardRow>);
             Ok(Some(IndexPage { seen: cards.len() as u64, last, damaged, clashes }))
         })
     }

@@ -493,13 +493,13 @@ impl Upgrade for Forward<'_> {
 
 /// The credentials that were revoked while only their rows said so.
 fn revoked(rows: &dyn Rows) -> Result<Vec<Revoked>> {
-    let (mut revoked, mut after) = (Vec::new(), String::new());
+    let (mut revoked, mut after) = (Vec::new(), None::<Vec<u8>>);
     loop {
-        let page = rows.all_credentials(&after, LIST_MAX)?;
-        let gone = page.iter().filter(|row| row.revoked_at != 0);
+        let page = rows.all_credentials(after.as_deref(), LIST_MAX)?;
+        let gone = page.iter().map(|found| &found.row).filter(|row| row.revoked_at != 0);
         revoked.extend(gone.map(|row| Revoked { id: row.id.clone(), at: row.revoked_at }));
         match page.last() {
-            Some(last) => after.clone_from(&last.id),
+            Some(last) => after = Some(last.key.clone()),
             None => return Ok(revoked),
         }
     }

@@ -47,7 +47,8 @@ impl Vault {
 
     /// Is this card here? Its instruments, active or not, the newest first; none where it is not.
     ///
-    /// Confirms a guess at a card number, as tokenizing with reuse does. `Tampered` where the rows lead to another card.
+    /// Confirms a guess at a card number, as tokenizing with reuse does. One whose rows do not open is
+    /// [damaged](Instrument::damaged). `Tampered` where the rows lead to another card.
     pub fn find(&self, pan: &Pan) -> Result<Vec<Instrument>> {
         self.ask("find", 1)?;
         self.work(|keyring, _| {
@@ -58,8 +59,11 @@ impl Vault {
                 found = self.instruments_of(rows, &prints)?;
                 Ok(())
             })?;
-            let shown = |rows| {
-                let opened = Opened::new(keyring, &self.merchant, rows)?;
+            let shown = |rows: (InstrumentRow, CardRow)| {
+                let token = rows.0.token;
+                let Some(opened) = self.open_if_whole(keyring, rows)? else {
+                    return Ok(Instrument::of_damaged(token));
+                };
                 // A fingerprint that was pointed at another card does not make that card this one.
                 if opened.pan.digits() != pan.digits() {
                     return Err(Code::Tampered.into());

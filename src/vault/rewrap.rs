@@ -4,7 +4,7 @@ use super::Vault;
 use super::damage::{Damage, DamageKind};
 use super::life::{BATCH, Progress};
 use super::seal::{Sealer, epoch_of};
-use super::store::{CardRow, CredentialRow, CustomerRow, Id, InstrumentRow, Rows};
+use super::store::{CardRow, CredentialRow, CustomerRow, Found, InstrumentRow, Rows};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::secret::{Random, stack};
@@ -84,17 +84,19 @@ impl Vault {
         let is_old = |sealed: &[u8]| epoch_of(sealed) != Ok(epoch);
         let mut resealed = Vec::new();
         let mut random = Random::new();
-        for (merchant, mut row) in page.cards.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
+        for found in page.cards.into_iter().filter(|found| is_old(&found.row.sealed)) {
+            let Found { merchant, key, mut row } = found;
             let sealer = Sealer::new(keyring, &merchant);
             let Some(pan) = self.unless_damaged(keyring, &row.sealed, sealer.open_card(&row))? else {
-                damaged.push(Damage::of_card(DamageKind::Card, &merchant, &row.id));
+                damaged.push(Damage::of_card(DamageKind::Card, &merchant, &key));
                 continue;
             };
             let was = std::mem::take(&mut row.sealed);
             sealer.seal_card(epoch, &mut row, &pan, &mut random)?;
             resealed.push(Resealed::Card(merchant, row, was));
         }
-        for (merchant, mut row) in page.instruments.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
+        for found in page.instruments.into_iter().filter(|found| is_old(&found.row.sealed)) {
+            let Found { merchant, mut row, .. } = found;
             let sealer = Sealer::new(keyring, &merchant);
             let Some(contents) = self.unless_damaged(keyring, &row.sealed, sealer.open_instrument(&row))?
             else {
@@ -105,7 +107,8 @@ impl Vault {
             sealer.seal_instrument(epoch, &mut row, contents.shown(), &mut random)?;
             resealed.push(Resealed::Instrument(merchant, row, was));
         }
-        for (merchant, mut row) in page.customers.into_iter().filter(|(_, row)| is_old(&row.sealed)) {
+        for found in page.customers.into_iter().filter(|found| is_old(&found.row.sealed)) {
+            let Found { merchant, mut row, .. } = found;
             let sealer = Sealer::new(keyring, &merchant);
             let Some(data) = self.unless_damaged(keyring, &row.sealed, sealer.open_customer(&row))? else {
                 damaged.push(Damage::new(DamageKind::Customer, &merchant, &row.id));
@@ -115,8 +118,8 @@ impl Vault {
             sealer.seal_customer(epoch, &mut row, &data)?;
             resealed.push(Resealed::Customer(merchant, row, was));
         }
-        for mut row in page.credentials.into_iter().filter(|row| is_old(&row.sealed)) {
-            let merchant = row.merchant.clone();
+        for found in page.credentials.into_iter().filter(|found| is_old(&found.row.sealed)) {
+            let Found { merchant, mut row, .. } = found;
             let sealer = Sealer::new(keyring, &merchant);
             let Some(secret) = self.unless_damaged(keyring, &row.sealed, sealer.open_credential(&row))?
             else {
@@ -148,8 +151,17 @@ impl Table {
 /// Behind which row of which merchant a page begins.
 pub(super) struct Position {
     merchant: String,
-    card: Id,
-    key: String,
+    key: Vec<u8>,
+}
+
+impl Position {
+    pub(super) fn of<R>(found: &Found<R>) -> Position {
+        Position { merchant: found.merchant.clone(), key: found.key.clone() }
+    }
+
+    pub(super) fn as_key(&self) -> (&str, &[u8]) {
+        (&self.merchant, &self.key)
+    }
 }
 
 /// What became of a page.
@@ -161,13 +173,13 @@ struct Page {
     damaged: Vec<Damage>,
 }
 
-/// The rows of a page of one table, each with its merchant.
+/// The rows of a page of one table.
 #[derive(Default)]
 pub(super) struct Sealed {
-    pub(super) cards: Vec<(String, CardRow)>,
-    pub(super) instruments: Vec<(String, InstrumentRow)>,
-    pub(super) customers: Vec<(String, CustomerRow)>,
-    pub(super) credentials: Vec<CredentialRow>,
+    pub(super) cards: Vec<Found<CardRow>>,
+    pub(super) instruments: Vec<Found<InstrumentRow>>,
+    pub(super) customers: Vec<Found<CustomerRow>>,
+    pub(super) credentials: Vec<Found<CredentialRow>>,
 }
 
 /// A row sealed anew, and what was sealed before.
@@ -181,14 +193,13 @@ enum Resealed {
 impl Sealed {
     pub(super) fn read(rows: &dyn Rows, table: Table, after: Option<&Position>) -> Result<Sealed> {
         let mut page = Sealed::default();
-        let card = after.map(|after| (after.merchant.as_str(), &after.card));
-        let key = after.map(|after| (after.merchant.as_str(), after.key.as_str()));
+        let key = after.map(Position::as_key);
         match table {
-            Table::Cards => page.cards = rows.all_cards(card, BATCH)?,
+            Table::Cards => page.cards = rows.all_cards(key, BATCH)?,
             Table::Instruments => page.instruments = rows.all_instruments(key, BATCH)?,
             Table::Customers => page.customers = rows.all_customers(key, BATCH)?,
             Table::Credentials => {
-                page.credentials = rows.all_credentials(key.map_or("", |(_, id)| id), BATCH)?
+                page.credentials = rows.all_credentials(key.map(|(_, id)| id), BATCH)?;
             }
         }
         Ok(page)
@@ -200,10 +211,10 @@ impl Sealed {
 
     /// What is sealed in its rows.
     pub(super) fn sealed(&self) -> impl Iterator<Item = &[u8]> {
-        let cards = self.cards.iter().map(|(_, row)| &row.sealed);
-        let instruments = self.instruments.iter().map(|(_, row)| &row.sealed);
-        let customers = self.customers.iter().map(|(_, row)| &row.sealed);
-        let credentials = self.credentials.iter().map(|row| &row.sealed);
+        let cards = self.cards.iter().map(|found| &found.row.sealed);
+        let instruments = self.instruments.iter().map(|found| &found.row.sealed);
+        let customers = self.customers.iter().map(|found| &found.row.sealed);
+        let credentials = self.credentials.iter().map(|found| &found.row.sealed);
         cards.chain(instruments).chain(customers).chain(credentials).map(Vec::as_slice)
     }
 
@@ -213,15 +224,10 @@ impl Sealed {
     }
 
     fn last(&self) -> Option<Position> {
-        let key = |merchant: &String, id: &str| Position {
-            merchant: merchant.clone(),
-            card: Id::default(),
-            key: id.into(),
-        };
-        let card = self.cards.last().map(|(merchant, row)| Position { card: row.id, ..key(merchant, "") });
-        let instrument = self.instruments.last().map(|(merchant, row)| key(merchant, row.token.as_str()));
-        let customer = self.customers.last().map(|(merchant, row)| key(merchant, &row.id));
-        let credential = self.credentials.last().map(|row| key(&row.merchant, &row.id));
+        let card = self.cards.last().map(Position::of);
+        let instrument = self.instruments.last().map(Position::of);
+        let customer = self.customers.last().map(Position::of);
+        let credential = self.credentials.last().map(Position::of);
         card.or(instrument).or(customer).or(credential)
     }
 }

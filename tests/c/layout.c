@@ -207,6 +207,8 @@ int main(void)
     FIELD(panseal_customer, deleted_at);
     FIELD(panseal_customer, id);
     FIELD(panseal_customer, reference);
+    FIELD(panseal_customer, damaged);
+    FIELD(panseal_customer, reserved);
 
     SIZE(panseal_vault_state);
     FIELD(panseal_vault_state, struct_size);

@@ -52,7 +52,7 @@ static panseal_status run_delete(struct call *c)
 
 static panseal_status run_purge(struct call *c)
 {
-    return panseal_vault_purge_expired(c->vault, c->purged, c->err);
+    return panseal_vault_purge_expired(c->vault, NULL, NULL, c->purged, c->err);
 }
 
 static panseal_status run_customer_create(struct call *c)
@@ -105,7 +105,7 @@ static panseal_status run_rotate(struct call *c)
 
 static panseal_status run_rewrap(struct call *c)
 {
-    return panseal_vault_rewrap(c->vault, c->progress, NULL, c->total, c->err);
+    return panseal_vault_rewrap(c->vault, c->progress, NULL, NULL, c->total, NULL, c->err);
 }
 
 static panseal_status run_destroy(struct call *c)
@@ -115,7 +115,7 @@ static panseal_status run_destroy(struct call *c)
 
 static panseal_status run_destroy_damaged(struct call *c)
 {
-    return panseal_vault_destroy_even_if_damaged(c->vault, c->first, c->total, c->err);
+    return panseal_vault_destroy_even_if_damaged(c->vault, c->first, NULL, NULL, c->total, c->err);
 }
 
 static panseal_status run_check(struct call *c)
@@ -125,7 +125,7 @@ static panseal_status run_check(struct call *c)
 
 static panseal_status run_change_index(struct call *c)
 {
-    return panseal_vault_change_index(c->vault, c->progress, NULL, c->epoch, c->err);
+    return panseal_vault_change_index(c->vault, c->progress, NULL, NULL, c->epoch, NULL, c->err);
 }
 
 static panseal_status run_change_root(struct call *c)
@@ -622,6 +622,14 @@ static void batches(void)
     HOLDS(panseal_vault_find(life, "378282246310005", 15, NULL, 0, &count, NULL) == PANSEAL_OK && count == 0);
 }
 
+static void none_is_damaged(void *userdata, const char *kind, const char *merchant, const char *id)
+{
+    (void)userdata;
+    (void)merchant;
+    (void)id;
+    HOLDS(strcmp(kind, "none") == 0);
+}
+
 static void changes(void)
 {
     panseal_tokenize_options options;
@@ -657,7 +665,7 @@ static void changes(void)
     HOLDS(panseal_vault_reactivate(life, made.token, strlen(made.token), NULL) == PANSEAL_OK);
     HOLDS(panseal_vault_lookup(life, made.token, strlen(made.token), &changed, NULL) == PANSEAL_OK);
     HOLDS(changed.active == 1);
-    HOLDS(panseal_vault_purge_expired(life, &purged, NULL) == PANSEAL_OK);
+    HOLDS(panseal_vault_purge_expired(life, none_is_damaged, NULL, &purged, NULL) == PANSEAL_OK);
     HOLDS(purged.instruments == 1 && purged.cards == 1);
     HOLDS(panseal_vault_lookup(life, made.token, strlen(made.token), &changed, NULL) == PANSEAL_E_TOKEN);
     made = stored(life, "4000056655665556", NULL);
@@ -717,7 +725,7 @@ static void keys(void)
     panseal_vault_epoch epochs[2];
     panseal_instrument made = stored(life, NUMBER, NULL), found;
     char number[PANSEAL_PAN_MAX];
-    uint64_t told[3] = {0, 0, 0}, sealed = 0;
+    uint64_t told[3] = {0, 0, 0}, sealed = 0, damaged = 1;
     uint32_t epoch = 0, generation = 0;
     size_t count, len;
 
@@ -726,8 +734,9 @@ static void keys(void)
     PANSEAL_INIT(found);
     HOLDS(panseal_vault_rotate(life, &epoch, NULL) == PANSEAL_OK && epoch == 2);
     HOLDS(panseal_vault_destroy(life, 1, NULL) == PANSEAL_E_EPOCH);
-    HOLDS(panseal_vault_rewrap(life, stops, NULL, &sealed, NULL) == PANSEAL_E_CALLBACK && sealed == 0);
-    HOLDS(panseal_vault_rewrap(life, watches, told, &sealed, NULL) == PANSEAL_OK);
+    HOLDS(panseal_vault_rewrap(life, stops, NULL, NULL, &sealed, NULL, NULL) == PANSEAL_E_CALLBACK && sealed == 0);
+    HOLDS(panseal_vault_rewrap(life, watches, none_is_damaged, told, &sealed, &damaged, NULL) == PANSEAL_OK);
+    HOLDS(damaged == 0);
     HOLDS(told[0] > 0 && told[1] == told[2] && told[2] > 5);
     HOLDS(panseal_vault_status(life, NULL, epochs, 1, &count, NULL) == PANSEAL_E_BUFFER && count == 2);
     HOLDS(panseal_vault_status(life, &state, epochs, 2, &count, NULL) == PANSEAL_OK && count == 2);
@@ -736,9 +745,12 @@ static void keys(void)
     HOLDS(epochs[1].instruments == state.instruments && strlen(epochs[1].check) == 10 && state.cards == 2);
     HOLDS(strcmp(state.store, "sqlite") == 0 && state.index == 1 && state.index_count == 1 && state.generation == 2);
     HOLDS(panseal_vault_destroy(life, 1, NULL) == PANSEAL_OK);
-    HOLDS(panseal_vault_change_index(life, stops, NULL, &generation, NULL) == PANSEAL_E_CALLBACK && generation == 0);
+    HOLDS(panseal_vault_change_index(life, stops, NULL, NULL, &generation, NULL, NULL) == PANSEAL_E_CALLBACK);
+    HOLDS(generation == 0);
     HOLDS(panseal_vault_status(life, &state, NULL, 0, &count, NULL) == PANSEAL_OK && state.index_count == 2);
-    HOLDS(panseal_vault_change_index(life, NULL, NULL, &generation, NULL) == PANSEAL_OK && generation == 2);
+    damaged = 1;
+    HOLDS(panseal_vault_change_index(life, NULL, none_is_damaged, NULL, &generation, &damaged, NULL) == PANSEAL_OK);
+    HOLDS(generation == 2 && damaged == 0);
     HOLDS(panseal_vault_find(life, NUMBER, 16, &found, 1, &count, NULL) == PANSEAL_OK && count > 1);
     HOLDS(panseal_root_create(root_of("life.root"), NULL) == PANSEAL_OK);
     HOLDS(panseal_vault_change_root(life, root_of("life.root"), NULL, NULL, NULL) == PANSEAL_OK);

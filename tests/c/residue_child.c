@@ -576,7 +576,7 @@ static void instruments(void)
         must(panseal_vault_name(vault, token[i], token_len[i], secrets.out, sizeof secrets.out, &count, &err),
              PANSEAL_OK, "name");
     }
-    must(panseal_vault_purge_expired(vault, NULL, &err), PANSEAL_OK, "purge");
+    must(panseal_vault_purge_expired(vault, NULL, NULL, NULL, &err), PANSEAL_OK, "purge");
     for (int i = 0; i < NUMBERS; i += 2) {
         must(panseal_vault_delete(vault, token[i], token_len[i], &err), PANSEAL_OK, "delete");
     }
@@ -596,9 +596,9 @@ static void change_keys(void)
     tokenize();
     must(panseal_vault_guard(vault, sees, NULL, &err), PANSEAL_OK, "guard");
     must(panseal_vault_rotate(vault, NULL, &err), PANSEAL_OK, "rotate");
-    must(panseal_vault_rewrap(vault, NULL, NULL, NULL, &err), PANSEAL_OK, "rewrap");
+    must(panseal_vault_rewrap(vault, NULL, NULL, NULL, NULL, NULL, &err), PANSEAL_OK, "rewrap");
     must(panseal_vault_destroy(vault, 1, &err), PANSEAL_OK, "destroy");
-    must(panseal_vault_change_index(vault, NULL, NULL, NULL, &err), PANSEAL_OK, "change the index key");
+    must(panseal_vault_change_index(vault, NULL, NULL, NULL, NULL, NULL, &err), PANSEAL_OK, "change the index key");
     must(panseal_vault_change_root(vault, root, NULL, NULL, &err), PANSEAL_OK, "change the root key");
     PANSEAL_INIT(state);
     must(panseal_vault_status(vault, &state, NULL, 0, &count, &err), PANSEAL_OK, "status");

@@ -239,6 +239,11 @@ impl Subject {
         Subject { child, buffers: Vec::new() }
     }
 
+    /// Waits for the end of one that was told to die.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("the end of a child");
+    }
+
     fn prepare(&mut self, secrets: &[u8]) -> Result<(), String> {
         let stdout = self.child.stdout.take().expect("a pipe");
         for line in BufReader::new(stdout).lines() {

@@ -1,4 +1,4 @@
-//! `panseal.VaultReport` and `panseal.Damage`.
+//! Damaged rows: `panseal.Damage`, and what `Vault.check_vault`, `rewrap` and `change_index` say of them.
 
 use panseal::vault;
 use pyo3::prelude::*;
@@ -12,7 +12,8 @@ pub struct Damage {
     kind: &'static str,
     /// Whose row it is.
     merchant: String,
-    /// An instrument's token, a card's id in hex, or that of a customer or credential.
+    /// An instrument's token, a card's id in hex, or that of a customer or credential; "unreadable " and its bytes in hex,
+    /// where it cannot be read.
     id: String,
 }
 
@@ -25,15 +26,50 @@ pub struct VaultReport {
     damaged: Vec<Damage>,
 }
 
+/// What `Vault.rewrap` has done.
+#[pyclass(frozen, get_all, module = "panseal")]
+pub struct Rewrapped {
+    /// How many rows were sealed.
+    sealed: u64,
+    /// Those that are damaged, and still under an older epoch.
+    damaged: Vec<Damage>,
+}
+
+/// What `Vault.change_index` has done.
+#[pyclass(frozen, get_all, module = "panseal")]
+pub struct Reindexed {
+    /// The new generation.
+    generation: u32,
+    /// Cards that are damaged: they have no fingerprint any more.
+    damaged: Vec<Damage>,
+}
+
+impl From<vault::Damage> for Damage {
+    fn from(row: vault::Damage) -> Damage {
+        Damage { kind: row.kind.name(), merchant: row.merchant.into(), id: row.id.into() }
+    }
+}
+
 impl From<vault::VaultReport> for VaultReport {
     fn from(report: vault::VaultReport) -> VaultReport {
-        let damage = |row: vault::Damage| Damage {
-            kind: row.kind.name(),
-            merchant: row.merchant.into(),
-            id: row.id.into(),
-        };
-        VaultReport { rows: report.rows, damaged: report.damaged.into_iter().map(damage).collect() }
+        VaultReport { rows: report.rows, damaged: named(report.damaged) }
     }
+}
+
+impl From<vault::Rewrapped> for Rewrapped {
+    fn from(done: vault::Rewrapped) -> Rewrapped {
+        Rewrapped { sealed: done.sealed, damaged: named(done.damaged) }
+    }
+}
+
+impl From<vault::Reindexed> for Reindexed {
+    fn from(done: vault::Reindexed) -> Reindexed {
+        Reindexed { generation: done.generation, damaged: named(done.damaged) }
+    }
+}
+
+pub fn named(rows: Vec<vault::Damage>) -> Vec<Damage> {
+    rows.into_iter().map(Damage::from).collect()
 }
 
 #[pymethods]
@@ -47,5 +83,19 @@ impl Damage {
 impl VaultReport {
     fn __repr__(&self) -> String {
         format!("VaultReport(rows={}, damaged={})", self.rows, self.damaged.len())
+    }
+}
+
+#[pymethods]
+impl Rewrapped {
+    fn __repr__(&self) -> String {
+        format!("Rewrapped(sealed={}, damaged={})", self.sealed, self.damaged.len())
+    }
+}
+
+#[pymethods]
+impl Reindexed {
+    fn __repr__(&self) -> String {
+        format!("Reindexed(generation={}, damaged={})", self.generation, self.damaged.len())
     }
 }

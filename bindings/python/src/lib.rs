@@ -46,7 +46,7 @@ mod _native {
     #[pymodule_export]
     use super::check::{CheckReport, Violation, check};
     #[pymodule_export]
-    use super::damage::{Damage, VaultReport};
+    use super::damage::{Damage, Reindexed, Rewrapped, VaultReport};
     #[pymodule_export]
     use super::dialect::{BearerKey, Credential, Response, dialects};
     #[pymodule_export]

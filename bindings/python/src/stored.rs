@@ -104,6 +104,12 @@ impl Customer {
         (self.0.deleted_at != 0).then(|| utc(py, self.0.deleted_at)).transpose()
     }
 
+    /// Its row does not open: but for the id nothing is known of it.
+    #[getter]
+    fn damaged(&self) -> bool {
+        self.0.damaged
+    }
+
     fn __repr__(&self) -> &'static str {
         "<panseal.Customer>"
     }

@@ -3,7 +3,7 @@
 use crate::audit::AuditReport;
 use crate::callable::{Progress, PythonGuard};
 use crate::card::{CardArgs, halves, lend_all, read_expiry, refuse_two_expiries};
-use crate::damage::VaultReport;
+use crate::damage::{Damage, Reindexed, Rewrapped, VaultReport, named};
 use crate::dialect::{BearerKey, Credential, Response, write_head};
 use crate::errors::{behind_border, raise, raise_number, refuse};
 use crate::input::{BytesArg, CalendarArg, Copied, DataArg, PlainArg, SecretArg};
@@ -311,7 +311,8 @@ impl Vault {
         self.run(py, |vault| vault.count(&ListQuery { customer, active, ..ListQuery::default() }))
     }
 
-    /// Is this card here? Its instruments, active or not, the newest first; an empty list where it is not.
+    /// Is this card here? Its instruments, active or not, the newest first, damaged ones as damaged; an empty list where it
+    /// is not.
     ///
     /// Confirms a guess at a card number, as tokenizing with reuse does: see `set_guard`. `wipe` zeroes the number's
     /// buffer, which must be writable then.
@@ -498,34 +499,36 @@ impl Vault {
     }
 
     /// Seal every row of every merchant under the active epoch, in small transactions, while others go on; give how
-    /// many.
+    /// many, and name damaged rows, which are left as they are.
     ///
     /// `progress(done, total)` is called once every few hundred rows; where it returns False that is a PansealError,
     /// code "callback", and what it raises comes out as it is. Stopped or killed, nothing is lost; called again, it
     /// goes on with the rows that are left.
     #[pyo3(signature = (*, progress=None))]
-    fn rewrap(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
+    fn rewrap(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<Rewrapped> {
         let progress = Progress::of(progress)?;
-        self.run(py, move |vault| Ok(vault.rewrap(&mut |done, total| progress.tell(done, total))?.sealed))
+        self.run(py, move |vault| vault.rewrap(&mut |done, total| progress.tell(done, total)))
+            .map(Rewrapped::from)
     }
 
     /// Forget an epoch's key for ever: what it sealed, in backups too, opens no more.
     ///
     /// KeyringError, code "epoch", for the active epoch, one that is not there, and one that a row still needs:
     /// `rewrap` first. `even_if_damaged`: not for rows that do not open; they never will again, not even if the damage
-    /// is mended.
+    /// is mended, and are named.
     #[pyo3(signature = (epoch, *, even_if_damaged=false))]
-    fn destroy(&self, py: Python<'_>, epoch: u32, even_if_damaged: bool) -> PyResult<()> {
+    fn destroy(&self, py: Python<'_>, epoch: u32, even_if_damaged: bool) -> PyResult<Vec<Damage>> {
         self.run(py, move |vault| match even_if_damaged {
-            true => vault.destroy_even_if_damaged(epoch).map(drop),
-            false => vault.destroy(epoch),
+            true => vault.destroy_even_if_damaged(epoch),
+            false => vault.destroy(epoch).map(|()| Vec::new()),
         })
+        .map(named)
     }
 
     /// Walk over all rows of all merchants, open each, and name those that are damaged. Changes nothing.
     ///
-    /// A damaged row stops no other: `list` and `iter` give it as damaged, `purge_expired`, `rewrap` and `change_index`
-    /// pass it over, `delete` removes an instrument. `progress` as with `rewrap`.
+    /// A damaged row stops no other: `list`, `iter`, `find` and `customers` give it as damaged, `purge_expired`, `rewrap`
+    /// and `change_index` pass it over and name it, `delete` removes an instrument. `progress` as with `rewrap`.
     #[pyo3(signature = (*, progress=None))]
     fn check_vault(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<VaultReport> {
         let progress = Progress::of(progress)?;
@@ -533,15 +536,15 @@ impl Vault {
             .map(VaultReport::from)
     }
 
-    /// Change the index key, by which the vault knows a card again, while others go on; give the new generation.
+    /// Change the index key, by which the vault knows a card again, while others go on; give the new generation, and name
+    /// damaged cards, which get no fingerprint.
     ///
     /// `progress` as with `rewrap`. Stopped or killed, call it again: it goes on with the new key that is there.
     #[pyo3(signature = (*, progress=None))]
-    fn change_index(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
+    fn change_index(&self, py: Python<'_>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<Reindexed> {
         let progress = Progress::of(progress)?;
-        self.run(py, move |vault| {
-            Ok(vault.change_index(&mut |done, total| progress.tell(done, total))?.generation)
-        })
+        self.run(py, move |vault| vault.change_index(&mut |done, total| progress.tell(done, total)))
+            .map(Reindexed::from)
     }
 
     /// Wrap the vault's keys under another root key, on which the handles of this vault go on. Other processes go on

@@ -2,9 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -394,7 +396,7 @@ def test_keys_have_a_life(store: panseal.Vault, place: Place) -> None:
     assert store.rotate() == 2
     assert code_of(lambda: store.destroy(1), panseal.KeyringError) == "epoch"
     told: list[tuple[int, int]] = []
-    assert store.rewrap(progress=lambda done, total: told.append((done, total))) == 2
+    assert store.rewrap(progress=lambda done, total: told.append((done, total))).sealed == 2
     assert told[-1] == (2, 2)
     store.destroy(1)
     status = store.status()
@@ -403,13 +405,47 @@ def test_keys_have_a_life(store: panseal.Vault, place: Place) -> None:
         (2, "active", 1),
     ]
     assert (status.cards, status.instruments, status.generation) == (1, 1, 3)
-    assert store.change_index() == 2
+    assert store.change_index().generation == 2
     assert [key.state for key in store.status().index] == ["destroyed", "active"]
     panseal.create_root_key(f"file:{place.folder}/new.root")
     store.change_root(f"file:{place.folder}/new.root")
     assert store.rotate() == 3
     assert [card.token for card in store.find(VISA)] == [token]
     assert store.details(token).name == "ADA BYRON"
+
+
+def flip_a_bit(place: Place, table: str, column: str) -> None:
+    """Damage one row of a table, as a bad sector does."""
+    with closing(sqlite3.connect(place.file)) as database, database:
+        (sealed,) = database.execute(f"select {column} from {table} limit 1").fetchone()
+        flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        database.execute(f"update {table} set {column} = ? where {column} = ?", (flipped, sealed))
+
+
+def test_damaged_rows_are_named_and_stop_no_other(place: Place) -> None:
+    store = place.open()
+    tokens = {store.tokenize(VISA).token for _ in range(2)}
+    store.create_customer("c-1", data="old")
+    store.create_customer("c-2", data="old")
+    flip_a_bit(place, "instrument", "sealed")
+    flip_a_bit(place, "customer", "sealed")
+    shown = store.find(VISA)
+    assert {card.token for card in shown} == tokens
+    assert sorted(card.damaged for card in shown) == [False, True]
+    assert [(one.id, one.damaged, one.data) for one in store.customers()] == [
+        ("c-1", True, ""),
+        ("c-2", False, "old"),
+    ]
+    bad = next(card.token for card in shown if card.damaged)
+    store.rotate()
+    rewrapped = store.rewrap()
+    assert rewrapped.sealed == 3
+    assert [(row.kind, row.id) for row in rewrapped.damaged] == [("instrument", bad), ("customer", "c-1")]
+    assert [row.id for row in store.destroy(1, even_if_damaged=True)] == [bad, "c-1"]
+    assert store.change_index().damaged == []
+    flip_a_bit(place, "card", "pan")
+    reindexed = store.change_index()
+    assert (reindexed.generation, [row.kind for row in reindexed.damaged]) == (3, ["card"])
 
 
 def test_an_older_vault_is_refused(place: Place) -> None:
@@ -438,7 +474,7 @@ def test_progress_can_stop_a_long_call_and_what_it_raises_comes_out(store: panse
         assert (caught.value.code, caught.value.__cause__) == ("callback", None)
         with pytest.raises(TypeError):
             verb(progress=7)  # type: ignore[arg-type]
-        assert verb() > 0
+        assert verb().damaged == []
 
 
 # Audit and guard

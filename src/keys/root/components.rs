@@ -42,11 +42,11 @@ pub(super) fn create(paths: &[PathBuf], key: &KeySlot) -> Result<()> {
 }
 
 fn write_new(path: &Path, component: &KeySlot, combined: CheckValue) -> Result<()> {
-    let mut text = Text::new();
-    file::push_hex(&mut text, component)?;
+    let mut text = Text::new()?;
+    text.push_hex(component)?;
     for check in [CheckValue::of(component)?, combined] {
-        file::push(&mut text, b" ")?;
-        file::push(&mut text, check.to_string().as_bytes())?;
+        text.push(b" ")?;
+        text.push(check.to_string().as_bytes())?;
     }
     file::write_new(path, text)
 }
@@ -62,8 +62,11 @@ pub(super) fn fetch(paths: &[PathBuf]) -> Result<KeySlot> {
 
 /// A component, and the check value of the key that it is part of.
 fn read(path: &Path) -> Result<(KeySlot, CheckValue)> {
-    let text = file::read(path)?;
-    let mut fields = text.as_bytes().split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+    file::read(path)?.with(parse)
+}
+
+fn parse(text: &[u8]) -> Result<(KeySlot, CheckValue)> {
+    let mut fields = text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
     let mut field = || fields.next().ok_or(Code::RootKey);
     let (component, own, combined) = (super::decode(field()?)?, field()?, field()?);
     let combined = CheckValue::from_hex(combined).ok_or(Code::RootKey)?;

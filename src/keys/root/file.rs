@@ -3,8 +3,8 @@
 use super::super::disk;
 use super::{ROOT_LEN, decode, refused};
 use crate::error::{Code, Result};
-use crate::secret::SecretText;
-use crate::secret::arena::KeySlot;
+use crate::secret::arena::{KeySlot, Locked};
+use crate::secret::{SecretText, stack};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -12,41 +12,53 @@ use std::path::Path;
 /// Longer than any key file: a component is 64 hex digits and two check values of 10.
 const ROOM: usize = 128;
 
-/// What a key file holds.
-pub(super) type Text = SecretText<ROOM>;
+/// What a key file holds, in the arena: a disk may have to be waited for with it in hand.
+pub(super) struct Text(Locked<SecretText<ROOM>>);
+
+impl Text {
+    pub(super) fn new() -> Result<Text> {
+        Ok(Text(Locked::new(|| Ok(SecretText::new()))?))
+    }
+
+    /// Adds a key in hex.
+    pub(super) fn push_hex(&mut self, key: &KeySlot) -> Result<()> {
+        stack::wipe_after::<{ stack::CIPHER }, _>(|| {
+            key.with(|key| {
+                let mut hex =
+                    SecretText::<{ 2 * ROOT_LEN }>::copy_of(&[0; 2 * ROOT_LEN]).ok_or(Code::Internal)?;
+                base16ct::lower::encode(key, hex.as_mut_bytes()).map_err(|_| Code::Internal)?;
+                self.push(hex.as_bytes())
+            })?
+        })
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.0.change(|text| text.append(bytes))? { Ok(()) } else { Err(Code::Internal.into()) }
+    }
+
+    pub(super) fn with<R>(&self, work: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+        self.0.with(|text| work(text.as_bytes()))?
+    }
+}
 
 /// Makes a file with a key as 64 hex digits; what is there already stays.
 pub(super) fn create(path: &Path, key: &KeySlot) -> Result<()> {
-    let mut text = SecretText::new();
-    push_hex(&mut text, key)?;
+    let mut text = Text::new()?;
+    text.push_hex(key)?;
     write_new(path, text)
 }
 
 /// The key in a file.
 pub(super) fn fetch(path: &Path) -> Result<KeySlot> {
-    decode(read(path)?.as_bytes())
-}
-
-/// Adds a key in hex.
-pub(super) fn push_hex(text: &mut Text, key: &KeySlot) -> Result<()> {
-    key.with(|key| {
-        let mut hex = SecretText::<{ 2 * ROOT_LEN }>::copy_of(&[0; 2 * ROOT_LEN]).ok_or(Code::Internal)?;
-        base16ct::lower::encode(key, hex.as_mut_bytes()).map_err(|_| Code::Internal)?;
-        push(text, hex.as_bytes())
-    })?
-}
-
-/// Adds what is not secret.
-pub(super) fn push(text: &mut Text, bytes: &[u8]) -> Result<()> {
-    if text.append(bytes) { Ok(()) } else { Err(Code::Internal.into()) }
+    read(path)?.with(decode)
 }
 
 /// Makes a file with this text and a line end.
 pub(super) fn write_new(path: &Path, mut text: Text) -> Result<()> {
-    push(&mut text, b"\n")?;
+    text.push(b"\n")?;
     let mut file = disk::create_private(path).map_err(refused)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let written = written.and_then(|()| disk::sync_folder_of(path)).map_err(refused);
+    let written = text.with(|text| file.write_all(text).and_then(|()| file.sync_all()).map_err(refused));
+    let written = written.and_then(|()| disk::sync_folder_of(path).map_err(refused));
     if written.is_err() {
         // A cut key would stand in the way of the next attempt.
         let _ = std::fs::remove_file(path);
@@ -58,9 +70,13 @@ pub(super) fn write_new(path: &Path, mut text: Text) -> Result<()> {
 pub(super) fn read(path: &Path) -> Result<Text> {
     let mut file = disk::open_without_waiting(path).map_err(refused)?;
     refuse_shared(&file)?;
-    let mut room = Text::copy_of(&[0; ROOM]).ok_or(Code::Internal)?;
-    let len = disk::read_up_to(&mut file, room.as_mut_bytes()).map_err(refused)?;
-    Text::copy_of(&room.as_bytes()[..len]).ok_or_else(|| Code::Internal.into())
+    let mut text = Text(Locked::new(|| SecretText::copy_of(&[0; ROOM]).ok_or(Code::Internal.into()))?);
+    text.0.change(|room| -> Result<()> {
+        let len = disk::read_up_to(&mut file, room.as_mut_bytes()).map_err(refused)?;
+        room.cut(len);
+        Ok(())
+    })??;
+    Ok(text)
 }
 
 fn refuse_shared(file: &File) -> Result<()> {

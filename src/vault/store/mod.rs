@@ -20,7 +20,7 @@ pub use audit::{
 
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyTable, WrappedKey};
-use crate::scheme::Token;
+use crate::scheme::{Token, UNREADABLE};
 use crate::secret::Random;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,6 +127,9 @@ pub trait Upgrade {
 }
 
 /// The rows of a vault. Inside [`Store::write`] they are those of one transaction.
+///
+/// A row with a column that cannot be read stops no other one: that column is empty, what is sealed is [`shut`], and in
+/// the place of a token or id there is [a name](unreadable) for it.
 pub trait Rows: KeyRows + AuditRows {
     /// The cards of fingerprints, one answer for each; in the place of a card that is not there, [a row that opens to
     /// nothing](CardRow::gone).
@@ -153,6 +156,7 @@ pub trait Rows: KeyRows + AuditRows {
     fn delete_prints_of(&self, merchant: &str, card: &Id) -> Result<()>;
 
     /// An instrument and its card; in the place of one that is not there, [a row that opens to nothing](CardRow::gone).
+    /// The token may be [the name of one that cannot be read](packed::Place).
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>>;
     /// All instruments of a card, the newest first.
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>>;
@@ -184,9 +188,9 @@ pub trait Rows: KeyRows + AuditRows {
     /// The changed columns of a credential, where what is sealed is still `was`; says whether it was.
     fn update_credential(&self, row: &CredentialRow, was: &[u8]) -> Result<bool>;
     /// A merchant's credentials in the order of their ids.
-    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>>;
-    /// Credentials of all merchants in the order of their ids.
-    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>>;
+    fn credentials(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>>;
+    /// Credentials of all merchants in the order of their ids, those behind a key.
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>>;
 
     /// A customer.
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>>;
@@ -201,21 +205,46 @@ pub trait Rows: KeyRows + AuditRows {
     /// Removes a customer.
     fn delete_customer(&self, merchant: &str, id: &str) -> Result<()>;
     /// Customers in the order of their ids.
-    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>>;
+    fn customers(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CustomerRow>>>;
 
-    /// Cards of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's id.
-    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>>;
-    /// Instruments of all merchants, merchant by merchant, in the order of their tokens: those behind a merchant's
-    /// token.
+    /// Cards of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's key.
+    fn all_cards(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CardRow>>>;
+    /// Instruments of all merchants, merchant by merchant, in the order of their tokens: those behind a merchant's key.
     fn all_instruments(
         &self,
-        after: Option<(&str, &str)>,
+        after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<(String, InstrumentRow)>>;
-    /// Customers of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's id.
-    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>>;
-    /// How many rows each epoch has sealed. Reads every row.
+    ) -> Result<Vec<Found<InstrumentRow>>>;
+    /// Customers of all merchants, merchant by merchant, in the order of their ids: those behind a merchant's key.
+    fn all_customers(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CustomerRow>>>;
+    /// How many rows each epoch has sealed; those that name none under epoch 0, which is none. Reads every row.
     fn tally(&self) -> Result<Vec<Tally>>;
+}
+
+/// A row of a page, with its merchant and its key as the table has it, behind which the next page begins.
+pub struct Found<R> {
+    /// The merchant's name.
+    pub merchant: String,
+    /// A card's id, a packed token, the id of a customer or credential.
+    pub key: Vec<u8>,
+    /// The row.
+    pub row: R,
+}
+
+/// What is left of a sealed field whose row cannot be read: its format and epoch. It opens to nothing.
+pub fn shut(mut sealed: Vec<u8>) -> Vec<u8> {
+    sealed.truncate(1 + size_of::<u32>());
+    sealed
+}
+
+/// In the place of an id that cannot be read: its bytes.
+pub fn unreadable(id: &[u8]) -> String {
+    format!("{UNREADABLE}{}", hex(id))
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// By its version a writer notices that the keys in its hands are no longer the vault's.

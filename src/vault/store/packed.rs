@@ -7,8 +7,10 @@
 //!
 //! Each token has one form. Listings are in the order of these bytes, in every store.
 
+use super::{hex as in_hex, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::scheme::{TOKEN_MAX, Token};
+use sha2::{Digest, Sha256};
 use std::ops::Range;
 
 const HEX: u8 = 1;
@@ -73,6 +75,70 @@ impl Packed {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
+}
+
+/// Where a row of a token is to be looked for.
+pub enum Place {
+    /// At these bytes.
+    Token(Packed),
+    /// At these bytes, which are no token.
+    Bytes(Vec<u8>),
+    /// At bytes which are no token, begin like this, and have this hash.
+    Like(Vec<u8>, String),
+}
+
+/// How many bytes of a column are in the name of one that cannot be read, and of one that is longer.
+const NAMED: usize = 26;
+const BEGINNING: usize = 8;
+
+impl Place {
+    /// The place of a token, or of one that cannot be read. `None` for a name that none has.
+    pub fn of(token: &str) -> Option<Place> {
+        let Some(name) = token.strip_prefix(&unreadable(b"")) else {
+            return Some(Place::Token(Packed::of_text(token)));
+        };
+        let bytes = |digits: &str| {
+            let mut room = [0; NAMED];
+            base16ct::lower::decode(digits, &mut room).ok().map(<[u8]>::to_vec)
+        };
+        match name.split_once('.') {
+            None => bytes(name).filter(|bytes| unpack(bytes).is_err()).map(Place::Bytes),
+            Some((beginning, hash)) => Some(Place::Like(bytes(beginning)?, hash.into())),
+        }
+    }
+
+    /// The bytes of the column; none where they are yet to be looked for.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Place::Token(packed) => packed.as_bytes(),
+            Place::Bytes(bytes) => bytes,
+            Place::Like(..) => &[],
+        }
+    }
+
+    /// The one among the bytes of columns that is meant.
+    pub fn choose(like: &[u8], hash: &str, columns: Vec<Vec<u8>>) -> Option<Vec<u8>> {
+        let is_meant =
+            |bytes: &Vec<u8>| bytes.starts_with(like) && hash_of(bytes) == hash && unpack(bytes).is_err();
+        columns.into_iter().find(is_meant)
+    }
+}
+
+/// The token of a column; for bytes that no token has, a name that leads to them: the bytes, or their beginning and a
+/// hash. It has a space, which no token has.
+pub fn unpack_or_name(bytes: &[u8]) -> (Token, bool) {
+    if let Ok(token) = unpack(bytes) {
+        return (token, true);
+    }
+    let mut name = unreadable(bytes.get(..BEGINNING).filter(|_| bytes.len() > NAMED).unwrap_or(bytes));
+    if bytes.len() > NAMED {
+        name = format!("{name}.{}", hash_of(bytes));
+    }
+    (Token::of_unreadable(&name), false)
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    in_hex(&Sha256::digest(bytes)[..16])
 }
 
 /// The token of a column. `Tampered` for bytes that no token has, or not in its one form.
@@ -165,6 +231,42 @@ mod tests {
         for bytes in none.into_iter().chain([&as_text(DIGITS)[..], &as_text(ID), &as_text(&long)]) {
             assert_eq!(unpack(bytes).unwrap_err().code(), Code::Tampered, "{bytes:x?}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_token_have_a_name_that_leads_to_them_and_that_no_token_has() {
+        let long = [&[TEXT][..], &[b'x'; 70]].concat();
+        let longer = [&long[..], b"y"].concat();
+        for bytes in [&[][..], &[0], &[TEXT, b' '], &[HEX; 24], &[0xff; 26], &long, &longer] {
+            let (name, is_token) = unpack_or_name(bytes);
+            assert!(!is_token && Token::parse(name.as_bytes()).is_err());
+            match Place::of(name.as_str()).unwrap() {
+                Place::Bytes(found) => assert_eq!(found, bytes),
+                Place::Like(like, hash) => {
+                    let columns = || vec![vec![TEXT, b'a'], long.clone(), longer.clone()];
+                    assert_eq!(Place::choose(&like, &hash, columns()).unwrap(), bytes);
+                    assert!(Place::choose(&like, "", columns()).is_none());
+                }
+                Place::Token(_) => panic!("{bytes:x?} is no token"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_name_of_an_unreadable_token_leads_to_no_token() {
+        let (token, is_token) = unpack_or_name(packed(DIGITS).as_bytes());
+        assert!(is_token && token.as_str() == DIGITS);
+        for name in [
+            unreadable(packed(DIGITS).as_bytes()),
+            unreadable(b"").clone() + "0g",
+            unreadable(b"").clone() + "0g.00",
+        ] {
+            assert!(Place::of(&name).is_none(), "{name}");
+        }
+        let (of_token, hash) =
+            (packed("a".repeat(60).as_str()), hash_of(packed("a".repeat(60).as_str()).as_bytes()));
+        let columns = vec![of_token.as_bytes().to_vec()];
+        assert!(Place::choose(&of_token.as_bytes()[..8], &hash, columns).is_none());
     }
 
     #[test]

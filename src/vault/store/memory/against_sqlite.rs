@@ -1,10 +1,11 @@
 //! The store in memory beside SQLite: whatever is asked of both, they answer alike.
 
+use super::super::packed::Packed;
 use super::super::sqlite::SqliteStore;
 use super::super::tests::{NoUpgrade, key_table};
 use super::super::{
-    Action, AuditRow, CardRow, ChainRow, CredentialRow, CustomerRow, Fresh, Id, InstrumentRow, Kind, Line,
-    Listing, MainLine, Print, Rows, Span, Store, UsedKey,
+    Action, AuditRow, CardRow, ChainRow, CredentialRow, CustomerRow, Found, Fresh, Id, InstrumentRow, Kind,
+    Line, Listing, MainLine, Print, Rows, Span, Store, UsedKey,
 };
 use super::MemoryStore;
 use crate::error::{Code, Result};
@@ -246,11 +247,16 @@ fn of_merchant(rows: &dyn Rows, merchant: &str, said: &mut String) -> Result<()>
         write!(said, "{:?}{:?}", rows.unjoined(Some(tenant))?, rows.unjoined(None)?).unwrap();
     }
     write!(said, "{:?}", rows.lock_cards(merchant, &[id(0), id(1), id(2), id(3)])?).unwrap();
-    let found = rows.customers(merchant, "c-0", 2)?;
-    write!(said, "{:?}", found.iter().map(customer).collect::<Vec<_>>()).unwrap();
-    let found = rows.credentials(merchant, "", 2)?;
-    writeln!(said, "{:?}", found.iter().map(credential).collect::<Vec<_>>()).unwrap();
+    page(said, &rows.customers(merchant, b"c-0", 2)?, customer);
+    page(said, &rows.credentials(merchant, b"", 2)?, credential);
     Ok(())
+}
+
+/// The rows of a page, with their merchants and keys.
+fn page<R>(said: &mut String, page: &[Found<R>], row: impl Fn(&R) -> String) {
+    for found in page {
+        write!(said, "{} {:?} {}", found.merchant, found.key, row(&found.row)).unwrap();
+    }
 }
 
 /// All that can be asked of a store.
@@ -261,29 +267,21 @@ fn all_of(store: &dyn Store) -> String {
             of_merchant(rows, merchant, &mut said)?;
         }
         write!(said, "{:?}", rows.fence()?.version).unwrap();
-        for after in [None, Some(("", &id(0))), Some(("m", &id(1))), Some(("n", &id(2)))] {
-            let cards = rows.all_cards(after, 3)?;
-            write!(said, "{:?}", cards.iter().map(|(of, row)| of.clone() + &card(row)).collect::<Vec<_>>())
-                .unwrap();
+        let ids = [0, 1, 2].map(id);
+        for after in [None, Some(("", &ids[0][..])), Some(("m", &ids[1])), Some(("n", &ids[2]))] {
+            page(&mut said, &rows.all_cards(after, 3)?, card);
         }
-        for after in [None, Some(("", "")), Some(("", "a")), Some(("m", TOKENS[1])), Some(("n", ""))] {
-            let found = rows.all_instruments(after, 5)?;
-            write!(
-                said,
-                "{:?}",
-                found.iter().map(|(of, row)| of.clone() + &instrument(row)).collect::<Vec<_>>()
-            )
-            .unwrap();
-            let found = rows.all_customers(after, 5)?;
-            write!(
-                said,
-                "{:?}",
-                found.iter().map(|(of, row)| of.clone() + &customer(row)).collect::<Vec<_>>()
-            )
-            .unwrap();
+        let packed = TOKENS.map(Packed::of_text);
+        for after in
+            [None, Some(("", &[][..])), Some(("", packed[0].as_bytes())), Some(("m", packed[1].as_bytes()))]
+        {
+            page(&mut said, &rows.all_instruments(after, 5)?, instrument);
         }
-        let found = rows.all_credentials("a", 3)?;
-        write!(said, "{:?} {:?}", found.iter().map(credential).collect::<Vec<_>>(), rows.tally()?).unwrap();
+        for after in [None, Some(("", &b""[..])), Some(("", b"a")), Some(("n", b""))] {
+            page(&mut said, &rows.all_customers(after, 5)?, customer);
+        }
+        page(&mut said, &rows.all_credentials(Some(b"a"), 3)?, credential);
+        write!(said, "{:?}", rows.tally()?).unwrap();
         Ok(())
     };
     store.read(&mut ask).unwrap();

@@ -1,10 +1,10 @@
 //! The rows of a vault in memory: a table for each kind of row, and for each order in which they are asked for.
 
 use super::super::audit::Lane;
-use super::super::packed::Packed;
+use super::super::packed::{Packed, unpack};
 use super::super::{
-    CardRow, ChainRow, CredentialRow, CustomerRow, Fingerprint, Fresh, ID_LEN, Id, InstrumentRow, Line,
-    Listing, MainLine, Print, Rows, Tally, UsedKey, again,
+    CardRow, ChainRow, CredentialRow, CustomerRow, Fingerprint, Found, Fresh, ID_LEN, Id, InstrumentRow,
+    Line, Listing, MainLine, Print, Rows, Tally, UsedKey, again,
 };
 use super::table::{Table, Undo};
 use crate::error::{Code, Error, Result};
@@ -420,16 +420,16 @@ impl Rows for MemoryRows<'_> {
         Ok(true)
     }
 
-    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+    fn credentials(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>> {
         let tables = self.tables();
-        let rows = tables.credentials.behind(after.to_owned()).map(|(_, row)| row);
-        Ok(rows.filter(|row| row.merchant == merchant).take(limit).cloned().collect())
+        let rows = tables.credentials.behind(text(after)).map(|(_, row)| row);
+        Ok(rows.filter(|row| row.merchant == merchant).take(limit).map(found_credential).collect())
     }
 
-    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
         let tables = self.tables();
-        let rows = tables.credentials.behind(after.to_owned());
-        Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
+        let rows = tables.credentials.behind(after.map_or_else(String::new, text));
+        Ok(rows.take(limit).map(|(_, row)| found_credential(row)).collect())
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
@@ -487,39 +487,41 @@ impl Rows for MemoryRows<'_> {
         Ok(())
     }
 
-    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
+    fn customers(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CustomerRow>>> {
         let tables = self.tables();
-        let Some(merchant) = tables.merchant(merchant) else { return Ok(Vec::new()) };
-        let rows = tables.customers.behind((merchant, after.to_owned()));
-        let theirs = rows.take_while(|(key, _)| key.0 == merchant).take(limit);
-        Ok(theirs.map(|(_, row)| row.clone()).collect())
+        let Some(number) = tables.merchant(merchant) else { return Ok(Vec::new()) };
+        let rows = tables.customers.behind((number, text(after)));
+        let theirs = rows.take_while(|(key, _)| key.0 == number).take(limit);
+        Ok(theirs.map(|(key, row)| found(merchant.to_owned(), key.1.as_bytes(), row)).collect())
     }
 
-    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CardRow>>> {
         let tables = self.tables();
-        let after = after.map_or((0, [0; ID_LEN]), |(name, id)| (tables.merchant_or_none(name), *id));
+        let id = |id: &[u8]| id.try_into().unwrap_or([0; ID_LEN]);
+        let after = after.map_or((0, [0; ID_LEN]), |(name, key)| (tables.merchant_or_none(name), id(key)));
         let rows = tables.cards.behind(after).take(limit);
-        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
+        rows.map(|(key, row)| Ok(found(tables.name_of(key.0)?, &key.1, row))).collect()
     }
 
     fn all_instruments(
         &self,
-        after: Option<(&str, &str)>,
+        after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<(String, InstrumentRow)>> {
+    ) -> Result<Vec<Found<InstrumentRow>>> {
         let tables = self.tables();
-        let (merchant, token) = after.unwrap_or_default();
-        let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
-        let rows = tables.instruments.behind((merchant, Packed::of_text(token))).take(limit);
-        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
+        let packed = |key: &[u8]| unpack(key).map_or(Packed::FIRST, |token| Packed::of(&token));
+        let after =
+            after.map_or((0, Packed::FIRST), |(name, key)| (tables.merchant_or_none(name), packed(key)));
+        let rows = tables.instruments.behind(after).take(limit);
+        rows.map(|(key, row)| Ok(found(tables.name_of(key.0)?, key.1.as_bytes(), row))).collect()
     }
 
-    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CustomerRow>>> {
         let tables = self.tables();
-        let (merchant, id) = after.unwrap_or_default();
-        let merchant = after.map_or(0, |_| tables.merchant_or_none(merchant));
-        let rows = tables.customers.behind((merchant, id.to_owned())).take(limit);
-        rows.map(|(key, row)| Ok((tables.name_of(key.0)?, row.clone()))).collect()
+        let after =
+            after.map_or((0, String::new()), |(name, key)| (tables.merchant_or_none(name), text(key)));
+        let rows = tables.customers.behind(after).take(limit);
+        rows.map(|(key, row)| Ok(found(tables.name_of(key.0)?, key.1.as_bytes(), row))).collect()
     }
 
     fn tally(&self) -> Result<Vec<Tally>> {
@@ -545,4 +547,16 @@ impl Rows for MemoryRows<'_> {
         }
         Ok(tallies.into_values().collect())
     }
+}
+
+fn found<R: Clone>(merchant: String, key: &[u8], row: &R) -> Found<R> {
+    Found { merchant, key: key.to_vec(), row: row.clone() }
+}
+
+fn found_credential(row: &CredentialRow) -> Found<CredentialRow> {
+    found(row.merchant.clone(), row.id.as_bytes(), row)
+}
+
+fn text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
 }

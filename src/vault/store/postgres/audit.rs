@@ -67,7 +67,7 @@ impl AuditRows for PostgresRows<'_> {
     }
 
     fn tenants(&self, after: i64, limit: usize) -> Result<Vec<(i64, String)>> {
-        let sql = "select id, name from merchant where id > $1 order by id limit $2";
+        let sql = "select id, coalesce(name, chr(1) || id) from merchant where id > $1 order by id limit $2";
         self.all(sql, &[&after, &count(limit)], |row| Ok((get(row, 0)?, get(row, 1)?)))
     }
 

@@ -4,11 +4,11 @@
 //! that is `= any` of an array may be taken for a filter, and all of a merchant's rows are read.
 
 use super::super::audit::{Lane, new_or_again};
-use super::super::packed::{self, Packed};
+use super::super::packed::{self, Packed, Place};
 use super::super::tenants::stray;
 use super::super::{
-    CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Fresh, ID_LEN, Id, InstrumentRow, Listing,
-    Print, Rows, Tally, again,
+    CardRow, CredentialRow, CustomerRow, Fence, Fingerprint, Found, Fresh, ID_LEN, Id, InstrumentRow,
+    Listing, Print, Rows, Tally, again, shut,
 };
 use super::session::Session;
 use crate::error::{Code, Result};
@@ -102,6 +102,16 @@ impl<'s> PostgresRows<'s> {
         merchant.map_or(Ok(i64::MIN), |merchant| self.tenant(merchant))
     }
 
+    /// The bytes of a token in its column, also of one that cannot be read: `Token` where there is none of that name.
+    fn place(&self, merchant: i64, token: &str) -> Result<Place> {
+        let Some(Place::Like(like, hash)) = Place::of(token) else {
+            return Place::of(token).ok_or_else(|| Code::Token.into());
+        };
+        let sql = "select token from instrument where merchant = $1 and token >= $2";
+        let columns = self.all(sql, &[&merchant, &like], |row| get(row, 0))?;
+        Place::choose(&like, &hash, columns).map(Place::Bytes).ok_or_else(|| Code::Token.into())
+    }
+
     /// A merchant's number, which it gets where it has none: a random one, so that two merchants are not in each
     /// other's way. Of two writers that bring one merchant the second waits for the first.
     pub fn tenant_or_new(&self, merchant: &str) -> Result<i64> {
@@ -153,7 +163,7 @@ impl Rows for PostgresRows<'_> {
         );
         let read = |row: &Row| {
             let is_gone = get::<Option<&[u8]>>(row, 0)?.is_none();
-            let card = if is_gone { CardRow::gone(id(row, CARD_COLUMNS + 1)?) } else { card_row(row, 0)? };
+            let card = if is_gone { CardRow::gone(id(row, CARD_COLUMNS + 1)?) } else { card_row(row, 0) };
             Ok((get::<Vec<u8>>(row, CARD_COLUMNS)?, card))
         };
         let known: HashMap<Vec<u8>, CardRow> =
@@ -235,7 +245,8 @@ impl Rows for PostgresRows<'_> {
         let sql = format!(
             "select {INSTRUMENT}, {CARD} from instrument i {ITS_CARD} where i.merchant = $1 and i.token = $2"
         );
-        self.find(&sql, &[&merchant, &Packed::of(token).as_bytes()], pair_row)
+        let place = self.place(merchant, token.as_str())?;
+        self.find(&sql, &[&merchant, &place.as_bytes()], |row| Ok(pair_row(row)))
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
@@ -244,7 +255,7 @@ impl Rows for PostgresRows<'_> {
             "select {INSTRUMENT} from instrument i
              where i.merchant = $1 and i.card = $2 order by i.created_at desc, i.token desc"
         );
-        self.all(&sql, &[&merchant, &&card[..]], instrument_row)
+        self.all(&sql, &[&merchant, &&card[..]], |row| Ok(instrument_row(row)))
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
@@ -274,8 +285,8 @@ impl Rows for PostgresRows<'_> {
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let merchant = self.tenant_or_new(merchant)?;
-        let token = Packed::of(token);
-        let token = token.as_bytes();
+        let place = self.place(merchant, token.as_str())?;
+        let token = place.as_bytes();
         new_or_again(self.delete_one("instrument", "token", &[&merchant, &token])?)?;
         if bury {
             let sql = "insert into tombstone (merchant, token) values ($1, $2)";
@@ -298,16 +309,20 @@ impl Rows for PostgresRows<'_> {
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let merchant = self.tenant(merchant)?;
+        // A token that is empty is none, but may be there.
+        let after = query.after.filter(|after| !after.is_empty());
+        let place = after.map(|after| self.place(merchant, after)).transpose()?;
+        let behind = if place.is_some() { ">" } else { ">=" };
+        let after = place.as_ref().map_or(&[][..], Place::as_bytes);
         let sql = listed(
             &format!("{INSTRUMENT}, {CARD} from instrument i {ITS_CARD}"),
             query,
-            "and i.token > $4 order by i.token limit $5 offset $6",
+            &format!("and i.token {behind} $4 order by i.token limit $5 offset $6"),
         );
         let active = query.active.map(i32::from);
-        let after = Packed::of_text(query.after.unwrap_or_default());
-        let after = after.as_bytes();
         let (limit, offset) = (count(query.limit), count(query.offset));
-        self.all(&sql, &[&merchant, &query.customer, &active, &after, &limit, &offset], pair_row)
+        let values: [&(dyn ToSql + Sync); 6] = [&merchant, &query.customer, &active, &after, &limit, &offset];
+        self.all(&sql, &values, |row| Ok(pair_row(row)))
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
@@ -344,7 +359,8 @@ impl Rows for PostgresRows<'_> {
     }
 
     fn credential(&self, id: &str) -> Result<Option<CredentialRow>> {
-        self.find(&format!("select {CREDENTIAL} from {CREDENTIALS} where k.id = $1"), &[&id], credential_row)
+        let sql = format!("select {CREDENTIAL} from {CREDENTIALS} where k.id = $1");
+        self.find(&sql, &[&id], |row| Ok(credential_row(row)))
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
@@ -373,29 +389,32 @@ impl Rows for PostgresRows<'_> {
         Ok(self.change(sql, &[&row.id, &row.revoked_at, &row.sealed, &was])? == 1)
     }
 
-    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+    fn credentials(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>> {
         let merchant = self.tenant(merchant)?;
         let sql = format!(
             "select {CREDENTIAL} from {CREDENTIALS} where k.merchant = $1 and k.id > $2 order by k.id limit $3"
         );
-        self.all(&sql, &[&merchant, &after, &count(limit)], credential_row)
+        self.all(&sql, &[&merchant, &text(after), &count(limit)], |row| Ok(found_credential(row)))
     }
 
-    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
-        let sql = format!("select {CREDENTIAL} from {CREDENTIALS} where k.id > $1 order by k.id limit $2");
-        self.all(&sql, &[&after, &count(limit)], credential_row)
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
+        let behind = if after.is_some() { ">" } else { ">=" };
+        let sql =
+            format!("select {CREDENTIAL} from {CREDENTIALS} where k.id {behind} $1 order by k.id limit $2");
+        let after = text(after.unwrap_or_default());
+        self.all(&sql, &[&after, &count(limit)], |row| Ok(found_credential(row)))
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
         let merchant = self.tenant(merchant)?;
         let sql = format!("select {CUSTOMER} from customer c where merchant = $1 and id = $2");
-        self.find(&sql, &[&merchant, &id], |row| customer_row(row, 0))
+        self.find(&sql, &[&merchant, &id], |row| Ok(customer_row(row)))
     }
 
     fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
         let merchant = self.tenant(merchant)?;
         let sql = format!("select {CUSTOMER} from customer c where merchant = $1 and reference = $2");
-        self.find(&sql, &[&merchant, &reference], |row| customer_row(row, 0))
+        self.find(&sql, &[&merchant, &reference], |row| Ok(customer_row(row)))
     }
 
     fn lock_customer(&self, merchant: &str, id: &str) -> Result<bool> {
@@ -429,48 +448,55 @@ impl Rows for PostgresRows<'_> {
         self.delete_one("customer", "id", &[&merchant, &id]).and_then(new_or_again)
     }
 
-    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
-        let merchant = self.tenant(merchant)?;
+    fn customers(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CustomerRow>>> {
+        let number = self.tenant(merchant)?;
         let sql =
             format!("select {CUSTOMER} from customer c where merchant = $1 and id > $2 order by id limit $3");
-        self.all(&sql, &[&merchant, &after, &count(limit)], |row| customer_row(row, 0))
+        self.all(&sql, &[&number, &text(after), &count(limit)], |row| {
+            let (merchant, row) = (merchant.to_owned(), customer_row(row));
+            Ok(Found { merchant, key: row.id.as_bytes().to_vec(), row })
+        })
     }
 
-    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CardRow>>> {
         let sql = format!(
             "select {CARD}, coalesce(m.name, chr(1) || c.merchant) from card c left join merchant m on m.id = c.merchant
              where (c.merchant, c.id) > ($1, $2) order by c.merchant, c.id limit $3"
         );
         let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
-        let id = after.map_or(&[][..], |(_, id)| &id[..]);
-        let read = |row: &Row| Ok((get(row, CARD_COLUMNS)?, card_row(row, 0)?));
-        self.all(&sql, &[&merchant, &id, &count(limit)], read)
+        let id = after.map_or(&[][..], |(_, id)| id);
+        self.all(&sql, &[&merchant, &id, &count(limit)], |row| {
+            Ok(Found { merchant: get(row, CARD_COLUMNS)?, key: get(row, 0)?, row: card_row(row, 0) })
+        })
     }
 
     fn all_instruments(
         &self,
-        after: Option<(&str, &str)>,
+        after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<(String, InstrumentRow)>> {
+    ) -> Result<Vec<Found<InstrumentRow>>> {
         let sql = format!(
             "select {INSTRUMENT}, coalesce(m.name, chr(1) || i.merchant) from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > ($1, $2) order by i.merchant, i.token limit $3"
         );
         let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
-        let token = Packed::of_text(after.map_or("", |(_, token)| token));
-        let read = |row: &Row| Ok((get(row, INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(&sql, &[&merchant, &token.as_bytes(), &count(limit)], read)
+        let token = after.map_or(&[][..], |(_, token)| token);
+        self.all(&sql, &[&merchant, &token, &count(limit)], |row| {
+            Ok(Found { merchant: get(row, INSTRUMENT_COLUMNS)?, key: get(row, 0)?, row: instrument_row(row) })
+        })
     }
 
-    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CustomerRow>>> {
         let sql = format!(
             "select {CUSTOMER}, coalesce(m.name, chr(1) || c.merchant) from customer c left join merchant m on m.id = c.merchant
              where (c.merchant, c.id) > ($1, $2) order by c.merchant, c.id limit $3"
         );
         let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
-        let id = after.map_or("", |(_, id)| id);
-        let read = |row: &Row| Ok((get(row, CUSTOMER_COLUMNS)?, customer_row(row, 0)?));
-        self.all(&sql, &[&merchant, &id, &count(limit)], read)
+        let id = after.map_or(&[][..], |(_, id)| id);
+        self.all(&sql, &[&merchant, &text(id), &count(limit)], |row| {
+            let (merchant, row) = (get(row, CUSTOMER_COLUMNS)?, customer_row(row));
+            Ok(Found { merchant, key: row.id.as_bytes().to_vec(), row })
+        })
     }
 
     fn tally(&self) -> Result<Vec<Tally>> {
@@ -478,10 +504,12 @@ impl Rows for PostgresRows<'_> {
             select epoch, count(*) filter (where kind = 1), count(*) filter (where kind = 2),
                 count(*) filter (where kind = 3), count(*) filter (where kind = 4)
             from (
-                select substr(pan, 2, 4) as epoch, 1 as kind from card
-                union all select substr(sealed, 2, 4), 2 from instrument
-                union all select substr(sealed, 2, 4), 3 from customer
-                union all select substr(sealed, 2, 4), 4 from credential) as sealed
+                select case when length(sealed) >= 5 then substr(sealed, 2, 4) else decode('00000000', 'hex') end as epoch, kind
+                from (
+                    select pan as sealed, 1 as kind from card
+                    union all select sealed, 2 from instrument
+                    union all select sealed, 3 from customer
+                    union all select sealed, 4 from credential) as row) as named
             group by epoch order by epoch";
         let read = |row: &Row| {
             let epoch = get::<Vec<u8>>(row, 0)?.try_into().map_err(|_| Code::Tampered)?;
@@ -532,59 +560,118 @@ fn token(row: &Row, at: usize) -> Result<Token> {
     packed::unpack(get(row, at)?)
 }
 
+/// A text of which a key was made.
+fn text(key: &[u8]) -> &str {
+    std::str::from_utf8(key).unwrap_or_default()
+}
+
+/// The columns of a row, one after the other. What cannot be read, because somebody else has written it, is empty.
+struct Columns<'r> {
+    row: &'r Row,
+    at: usize,
+    is_whole: bool,
+}
+
+impl<'r> Columns<'r> {
+    fn of(row: &'r Row, at: usize) -> Columns<'r> {
+        Columns { row, at, is_whole: true }
+    }
+
+    fn next<T: FromSql<'r> + Default>(&mut self) -> T {
+        let read = self.row.try_get(self.at).ok();
+        self.at += 1;
+        self.is_whole &= read.is_some();
+        read.unwrap_or_default()
+    }
+
+    fn id(&mut self) -> Id {
+        let id = Id::try_from(self.next::<&[u8]>());
+        self.is_whole &= id.is_ok();
+        id.unwrap_or_default()
+    }
+
+    /// 1 or 0.
+    fn is_one(&mut self) -> bool {
+        let number: i32 = self.next();
+        self.is_whole &= matches!(number, 0 | 1);
+        number == 1
+    }
+
+    fn token(&mut self) -> Token {
+        let (token, is_token) = packed::unpack_or_name(self.next());
+        self.is_whole &= is_token;
+        token
+    }
+
+    /// The last column that is read.
+    fn sealed(&mut self) -> Vec<u8> {
+        let sealed = self.next();
+        if self.is_whole { sealed } else { shut(sealed) }
+    }
+}
+
 /// Reads the card's columns, which begin at `at`.
-fn card_row(row: &Row, at: usize) -> Result<CardRow> {
-    Ok(CardRow {
-        id: id(row, at)?,
-        network: get(row, at + 1)?,
-        iin: get(row, at + 2)?,
-        last4: get(row, at + 3)?,
-        sealed: get(row, at + 4)?,
-    })
+fn card_row(row: &Row, at: usize) -> CardRow {
+    let columns = &mut Columns::of(row, at);
+    CardRow {
+        id: columns.id(),
+        network: columns.next(),
+        iin: columns.next(),
+        last4: columns.next(),
+        sealed: columns.sealed(),
+    }
 }
 
-fn instrument_row(row: &Row) -> Result<InstrumentRow> {
-    Ok(InstrumentRow {
-        token: token(row, 0)?,
-        card: id(row, 1)?,
-        customer: get(row, 2)?,
-        expiry: get(row, 3)?,
-        active: get::<i32>(row, 4)? != 0,
-        created_at: get(row, 5)?,
-        keep_until: get(row, 6)?,
-        sealed: get(row, 7)?,
-    })
+fn instrument_row(row: &Row) -> InstrumentRow {
+    let columns = &mut Columns::of(row, 0);
+    InstrumentRow {
+        token: columns.token(),
+        card: columns.id(),
+        customer: columns.next(),
+        expiry: columns.next(),
+        active: columns.is_one(),
+        created_at: columns.next(),
+        keep_until: columns.next(),
+        sealed: columns.sealed(),
+    }
 }
 
-fn pair_row(row: &Row) -> Result<(InstrumentRow, CardRow)> {
-    let instrument = instrument_row(row)?;
+fn pair_row(row: &Row) -> (InstrumentRow, CardRow) {
+    let instrument = instrument_row(row);
     // A card that is gone leaves nulls.
-    let is_gone = get::<Option<&[u8]>>(row, INSTRUMENT_COLUMNS)?.is_none();
-    let card = if is_gone { CardRow::gone(instrument.card) } else { card_row(row, INSTRUMENT_COLUMNS)? };
-    Ok((instrument, card))
+    let is_gone = matches!(row.try_get::<_, Option<&[u8]>>(INSTRUMENT_COLUMNS), Ok(None));
+    let card = if is_gone { CardRow::gone(instrument.card) } else { card_row(row, INSTRUMENT_COLUMNS) };
+    (instrument, card)
 }
 
-fn customer_row(row: &Row, at: usize) -> Result<CustomerRow> {
-    Ok(CustomerRow {
-        id: get(row, at)?,
-        reference: get(row, at + 1)?,
-        created_at: get(row, at + 2)?,
-        updated_at: get(row, at + 3)?,
-        deleted_at: get(row, at + 4)?,
-        sealed: get(row, at + 5)?,
-    })
+fn customer_row(row: &Row) -> CustomerRow {
+    let columns = &mut Columns::of(row, 0);
+    CustomerRow {
+        id: columns.next(),
+        reference: columns.next(),
+        created_at: columns.next(),
+        updated_at: columns.next(),
+        deleted_at: columns.next(),
+        sealed: columns.sealed(),
+    }
 }
 
-fn credential_row(row: &Row) -> Result<CredentialRow> {
-    Ok(CredentialRow {
-        id: get(row, 0)?,
-        merchant: get(row, 1)?,
-        dialect: get(row, 2)?,
-        subject: get(row, 3)?,
-        scopes: get(row, 4)?,
-        created_at: get(row, 5)?,
-        expires_at: get(row, 6)?,
-        revoked_at: get(row, 7)?,
-        sealed: get(row, 8)?,
-    })
+fn credential_row(row: &Row) -> CredentialRow {
+    let columns = &mut Columns::of(row, 0);
+    CredentialRow {
+        id: columns.next(),
+        merchant: columns.next(),
+        dialect: columns.next(),
+        subject: columns.next(),
+        scopes: columns.next(),
+        created_at: columns.next(),
+        expires_at: columns.next(),
+        revoked_at: columns.next(),
+        sealed: columns.sealed(),
+    }
+}
+
+fn found_credential(row: &Row) -> Found<CredentialRow> {
+    let row = credential_row(row);
+    Found { merchant: row.merchant.clone(), key: row.id.as_bytes().to_vec(), row }
 }

@@ -3,7 +3,7 @@
 use super::super::Id;
 use super::super::audit::{Action, AuditRow, AuditRows, ChainRow, Kind, Lane, Line, MainLine, Span};
 use super::super::packed::{Packed, unpack};
-use super::rows::{SqliteRows, count};
+use super::rows::{SqliteRows, count, merchant_name};
 use crate::error::{Code, Error, Result};
 use crate::secret::reserve;
 use rusqlite::{Row, params};
@@ -69,7 +69,10 @@ impl AuditRows for SqliteRows<'_> {
 
     fn tenants(&self, after: i64, limit: usize) -> Result<Vec<(i64, String)>> {
         let sql = "select id, name from merchant where id > ?1 order by id limit ?2";
-        self.all(sql, params![after, count(limit)], |row| Ok((row.get(0)?, row.get(1)?)))
+        self.all(sql, params![after, count(limit)], |row| {
+            let number = row.get(0)?;
+            Ok((number, merchant_name(row, 1, number)))
+        })
     }
 
     fn lane(&self) -> Result<RefMut<'_, Lane>> {

@@ -1,17 +1,17 @@
 //! The rows of a vault in SQL, as SQLite speaks it. Statements are prepared once a connection.
 
 use super::super::audit::{Lane, new_or_again};
-use super::super::packed::{self, Packed};
+use super::super::packed::{self, Packed, Place};
 use super::super::tenants::{Tenants, stray};
 use super::super::{
-    AuditRows, CardRow, CredentialRow, CustomerRow, Fingerprint, Fresh, Id, InstrumentRow, Listing, Print,
-    Rows, Tally,
+    AuditRows, CardRow, CredentialRow, CustomerRow, Fingerprint, Found, Fresh, Id, InstrumentRow, Listing,
+    Print, Rows, Tally, shut, unreadable,
 };
 use super::failed;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
 use crate::secret::reserve;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql, params};
 use std::cell::RefCell;
 
@@ -28,11 +28,13 @@ macro_rules! card_columns {
 }
 macro_rules! credential_columns {
     () => {
-        "k.id, coalesce(m.name, char(1) || k.merchant), k.dialect, k.subject, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.sealed"
+        "k.id, m.name, k.merchant, k.dialect, k.subject, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.sealed"
     };
 }
 const INSTRUMENT_COLUMNS: usize = 8;
 const CARD_COLUMNS: usize = 5;
+const CUSTOMER: &str = "c.id, c.reference, c.created_at, c.updated_at, c.deleted_at, c.sealed";
+const CUSTOMER_COLUMNS: usize = 6;
 
 /// Which rows a listing has. A customer is looked for by its index, which a condition that may be absent would not be.
 fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
@@ -65,6 +67,16 @@ impl SqliteRows<'_> {
     /// that rows with a number that nobody was given are seen too.
     fn behind(&self, merchant: Option<&str>) -> Result<i64> {
         merchant.map_or(Ok(i64::MIN), |merchant| self.tenant(merchant))
+    }
+
+    /// The bytes of a token in its column, also of one that cannot be read: `Token` where there is none of that name.
+    fn place(&self, merchant: i64, token: &str) -> Result<Place> {
+        let Some(Place::Like(like, hash)) = Place::of(token) else {
+            return Place::of(token).ok_or_else(|| Code::Token.into());
+        };
+        let sql = "select token from instrument where merchant = ?1 and token >= ?2";
+        let columns = self.all(sql, params![merchant, like], |row| row.get(0))?;
+        Place::choose(&like, &hash, columns).map(Place::Bytes).ok_or_else(|| Code::Token.into())
     }
 
     /// A merchant's number, which it gets where it has none.
@@ -180,7 +192,7 @@ impl Rows for SqliteRows<'_> {
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
         let read = |row: &Row<'_>| match row.get_ref(0)? {
             ValueRef::Null => Ok(CardRow::gone(row.get(CARD_COLUMNS)?)),
-            _ => card_row(row, 0),
+            _ => Ok(card_row(&mut Columns::of(row, 0))),
         };
         let mut find = |print| query.query_row(params![merchant, print], read).optional();
         reserve::gather(prints.iter().map(|print| find(print).map_err(failed)))
@@ -275,7 +287,9 @@ impl Rows for SqliteRows<'_> {
             card_columns!(),
             " from instrument i left join card c on c.merchant = i.merchant and c.id = i.card where i.merchant = ?1 and i.token = ?2"
         );
-        self.find(sql, params![merchant, Packed::of(token).as_bytes()], pair_row)
+        self.find(sql, params![merchant, self.place(merchant, token.as_str())?.as_bytes()], |row| {
+            Ok(pair_row(row))
+        })
     }
 
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>> {
@@ -285,7 +299,7 @@ impl Rows for SqliteRows<'_> {
             instrument_columns!(),
             " from instrument i where i.merchant = ?1 and i.card = ?2 order by i.created_at desc, i.token desc"
         );
-        self.all(sql, params![merchant, card], instrument_row)
+        self.all(sql, params![merchant, card], |row| Ok(instrument_row(&mut Columns::of(row, 0))))
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
@@ -318,8 +332,8 @@ impl Rows for SqliteRows<'_> {
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let merchant = self.tenant_or_new(merchant)?;
-        let token = Packed::of(token);
-        let values = params![merchant, token.as_bytes()];
+        let place = self.place(merchant, token.as_str())?;
+        let values = params![merchant, place.as_bytes()];
         new_or_again(self.delete_one("instrument", "token", values)?)?;
         if bury {
             self.change_one("insert into tombstone (merchant, token) values (?1, ?2)", values)?;
@@ -338,18 +352,17 @@ impl Rows for SqliteRows<'_> {
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let merchant = self.tenant(merchant)?;
-        let after = Packed::of_text(query.after.unwrap_or_default());
-        let values = params![
-            merchant,
-            query.customer,
-            query.active,
-            after.as_bytes(),
-            count(query.limit),
-            count(query.offset)
-        ];
+        // A token that is empty is none, but may be there.
+        let after = query.after.filter(|after| !after.is_empty());
+        let place = after.map(|after| self.place(merchant, after)).transpose()?;
+        let behind = if place.is_some() { ">" } else { ">=" };
+        let after = place.as_ref().map_or(&[][..], Place::as_bytes);
+        let values =
+            params![merchant, query.customer, query.active, after, count(query.limit), count(query.offset)];
         let columns = concat!(instrument_columns!(), ", ", card_columns!());
-        let sql = listed(columns, query, "and i.token > ?4 order by i.token limit ?5 offset ?6");
-        self.all(&sql, values, pair_row)
+        let rest = format!("and i.token {behind} ?4 order by i.token limit ?5 offset ?6");
+        let sql = listed(columns, query, &rest);
+        self.all(&sql, values, |row| Ok(pair_row(row)))
     }
 
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
@@ -393,7 +406,7 @@ impl Rows for SqliteRows<'_> {
             credential_columns!(),
             " from credential k left join merchant m on m.id = k.merchant where k.id = ?1"
         );
-        self.find(sql, params![id], credential_row)
+        self.find(sql, params![id], |row| Ok(credential_row(row).row))
     }
 
     fn insert_credential(&self, row: &CredentialRow) -> Result<bool> {
@@ -425,7 +438,7 @@ impl Rows for SqliteRows<'_> {
         Ok(changed == 1)
     }
 
-    fn credentials(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
+    fn credentials(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CredentialRow>>> {
         let merchant = self.tenant(merchant)?;
         let sql = concat!(
             "select ",
@@ -433,30 +446,29 @@ impl Rows for SqliteRows<'_> {
             " from credential k left join merchant m on m.id = k.merchant
              where k.merchant = ?1 and k.id > ?2 order by k.id limit ?3"
         );
-        self.all(sql, params![merchant, after, count(limit)], credential_row)
+        self.all(sql, params![merchant, Text(after), count(limit)], |row| Ok(credential_row(row)))
     }
 
-    fn all_credentials(&self, after: &str, limit: usize) -> Result<Vec<CredentialRow>> {
-        let sql = concat!(
-            "select ",
-            credential_columns!(),
-            " from credential k left join merchant m on m.id = k.merchant where k.id > ?1 order by k.id limit ?2"
+    fn all_credentials(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Found<CredentialRow>>> {
+        let columns = credential_columns!();
+        let behind = if after.is_some() { ">" } else { ">=" };
+        let sql = format!(
+            "select {columns} from credential k left join merchant m on m.id = k.merchant
+             where k.id {behind} ?1 order by k.id limit ?2"
         );
-        self.all(sql, params![after, count(limit)], credential_row)
+        self.all(&sql, params![Text(after.unwrap_or_default()), count(limit)], |row| Ok(credential_row(row)))
     }
 
     fn customer(&self, merchant: &str, id: &str) -> Result<Option<CustomerRow>> {
         let merchant = self.tenant(merchant)?;
-        let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
-                   where merchant = ?1 and id = ?2";
-        self.find(sql, params![merchant, id], |row| customer_row(row, 0))
+        let sql = format!("select {CUSTOMER} from customer c where merchant = ?1 and id = ?2");
+        self.find(&sql, params![merchant, id], |row| Ok(customer_row(&mut Columns::of(row, 0))))
     }
 
     fn customer_by_reference(&self, merchant: &str, reference: &str) -> Result<Option<CustomerRow>> {
         let merchant = self.tenant(merchant)?;
-        let sql = "select id, reference, created_at, updated_at, deleted_at, sealed from customer
-                   where merchant = ?1 and reference = ?2";
-        self.find(sql, params![merchant, reference], |row| customer_row(row, 0))
+        let sql = format!("select {CUSTOMER} from customer c where merchant = ?1 and reference = ?2");
+        self.find(&sql, params![merchant, reference], |row| Ok(customer_row(&mut Columns::of(row, 0))))
     }
 
     /// SQLite has one writer at a time.
@@ -497,78 +509,90 @@ impl Rows for SqliteRows<'_> {
         self.delete_one("customer", "id", params![merchant, id]).and_then(new_or_again)
     }
 
-    fn customers(&self, merchant: &str, after: &str, limit: usize) -> Result<Vec<CustomerRow>> {
-        let merchant = self.tenant(merchant)?;
-        self.all(
-            "select id, reference, created_at, updated_at, deleted_at, sealed from customer
-             where merchant = ?1 and id > ?2 order by id limit ?3",
-            params![merchant, after, count(limit)],
-            |row| customer_row(row, 0),
-        )
+    fn customers(&self, merchant: &str, after: &[u8], limit: usize) -> Result<Vec<Found<CustomerRow>>> {
+        let number = self.tenant(merchant)?;
+        let sql =
+            format!("select {CUSTOMER} from customer c where merchant = ?1 and id > ?2 order by id limit ?3");
+        self.all(&sql, params![number, Text(after), count(limit)], |row| {
+            let (merchant, key) = (merchant.to_owned(), key(row));
+            Ok(Found { merchant, key, row: customer_row(&mut Columns::of(row, 0)) })
+        })
     }
 
-    fn all_cards(&self, after: Option<(&str, &Id)>, limit: usize) -> Result<Vec<(String, CardRow)>> {
+    fn all_cards(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CardRow>>> {
         let sql = concat!(
             "select ",
             card_columns!(),
-            ", coalesce(m.name, char(1) || c.merchant) from card c left join merchant m on m.id = c.merchant
+            ", m.name, c.merchant from card c left join merchant m on m.id = c.merchant
              where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3"
         );
         let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
         let id = after.map_or(&[][..], |(_, id)| id);
         self.all(sql, params![merchant, id, count(limit)], |row| {
-            Ok((row.get(CARD_COLUMNS)?, card_row(row, 0)?))
+            let (merchant, key) = (merchant_of(row, CARD_COLUMNS), key(row));
+            Ok(Found { merchant, key, row: card_row(&mut Columns::of(row, 0)) })
         })
     }
 
     fn all_instruments(
         &self,
-        after: Option<(&str, &str)>,
+        after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<(String, InstrumentRow)>> {
+    ) -> Result<Vec<Found<InstrumentRow>>> {
         let sql = concat!(
             "select ",
             instrument_columns!(),
-            ", coalesce(m.name, char(1) || i.merchant) from instrument i left join merchant m on m.id = i.merchant
+            ", m.name, i.merchant from instrument i left join merchant m on m.id = i.merchant
              where (i.merchant, i.token) > (?1, ?2) order by i.merchant, i.token limit ?3"
         );
         let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
-        let token = Packed::of_text(after.map_or("", |(_, token)| token));
-        let read = |row: &Row<'_>| Ok((row.get(INSTRUMENT_COLUMNS)?, instrument_row(row)?));
-        self.all(sql, params![merchant, token.as_bytes(), count(limit)], read)
+        let token = after.map_or(&[][..], |(_, token)| token);
+        self.all(sql, params![merchant, token, count(limit)], |row| {
+            let (merchant, key) = (merchant_of(row, INSTRUMENT_COLUMNS), key(row));
+            Ok(Found { merchant, key, row: instrument_row(&mut Columns::of(row, 0)) })
+        })
     }
 
-    fn all_customers(&self, after: Option<(&str, &str)>, limit: usize) -> Result<Vec<(String, CustomerRow)>> {
+    fn all_customers(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found<CustomerRow>>> {
         let merchant = self.behind(after.map(|(merchant, _)| merchant))?;
-        let id = after.map_or("", |(_, id)| id);
-        self.all(
-            "select coalesce(m.name, char(1) || c.merchant), c.id, c.reference, c.created_at, c.updated_at, c.deleted_at, c.sealed
-             from customer c left join merchant m on m.id = c.merchant
-             where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3",
-            params![merchant, id, count(limit)],
-            |row| Ok((row.get(0)?, customer_row(row, 1)?)),
-        )
+        let id = after.map_or(&[][..], |(_, id)| id);
+        let sql = format!(
+            "select {CUSTOMER}, m.name, c.merchant from customer c left join merchant m on m.id = c.merchant
+             where (c.merchant, c.id) > (?1, ?2) order by c.merchant, c.id limit ?3"
+        );
+        self.all(&sql, params![merchant, Text(id), count(limit)], |row| {
+            let (merchant, key) = (merchant_of(row, CUSTOMER_COLUMNS), key(row));
+            Ok(Found { merchant, key, row: customer_row(&mut Columns::of(row, 0)) })
+        })
     }
 
     fn tally(&self) -> Result<Vec<Tally>> {
-        self.all(
-            "select epoch, sum(kind = 1), sum(kind = 2), sum(kind = 3), sum(kind = 4) from (
-                 select substr(pan, 2, 4) as epoch, 1 as kind from card
-                 union all select substr(sealed, 2, 4), 2 from instrument
-                 union all select substr(sealed, 2, 4), 3 from customer
-                 union all select substr(sealed, 2, 4), 4 from credential)
+        let of = |kind: u8, table: &str, column: &str| {
+            format!(
+                "select case when typeof({column}) = 'blob' and length({column}) >= 5 then substr({column}, 2, 4)
+                        else x'00000000' end as epoch, {kind} as kind from {table}"
+            )
+        };
+        let sealed = [
+            of(1, "card", "pan"),
+            of(2, "instrument", "sealed"),
+            of(3, "customer", "sealed"),
+            of(4, "credential", "sealed"),
+        ];
+        let sql = format!(
+            "select epoch, sum(kind = 1), sum(kind = 2), sum(kind = 3), sum(kind = 4) from ({})
              group by epoch order by epoch",
-            [],
-            |row| {
-                Ok(Tally {
-                    epoch: u32::from_be_bytes(row.get(0)?),
-                    cards: unsigned(row.get(1)?),
-                    instruments: unsigned(row.get(2)?),
-                    customers: unsigned(row.get(3)?),
-                    credentials: unsigned(row.get(4)?),
-                })
-            },
-        )
+            sealed.join(" union all ")
+        );
+        self.all(&sql, [], |row| {
+            Ok(Tally {
+                epoch: u32::from_be_bytes(row.get(0)?),
+                cards: unsigned(row.get(1)?),
+                instruments: unsigned(row.get(2)?),
+                customers: unsigned(row.get(3)?),
+                credentials: unsigned(row.get(4)?),
+            })
+        })
     }
 }
 
@@ -590,61 +614,144 @@ fn reference(row: &CustomerRow) -> Option<&str> {
     Some(row.reference.as_str()).filter(|reference| !reference.is_empty())
 }
 
-/// Reads the card's columns, which begin at `at`.
-fn card_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CardRow> {
-    Ok(CardRow {
-        id: row.get(at)?,
-        network: row.get(at + 1)?,
-        iin: row.get(at + 2)?,
-        last4: row.get(at + 3)?,
-        sealed: row.get(at + 4)?,
-    })
+/// A text as it is in its column, which need not be UTF-8.
+struct Text<'b>(&'b [u8]);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
 }
 
-fn instrument_row(row: &Row<'_>) -> rusqlite::Result<InstrumentRow> {
-    let token = row.get_ref(0)?.as_blob()?;
-    let unreadable = || rusqlite::Error::InvalidColumnType(0, String::new(), rusqlite::types::Type::Blob);
-    Ok(InstrumentRow {
-        token: packed::unpack(token).map_err(|_| unreadable())?,
-        card: row.get(1)?,
-        customer: row.get(2)?,
-        expiry: row.get(3)?,
-        active: row.get(4)?,
-        created_at: row.get(5)?,
-        keep_until: row.get(6)?,
-        sealed: row.get(7)?,
-    })
+/// A row's key, its first column, as it is.
+fn key(row: &Row<'_>) -> Vec<u8> {
+    bytes(row.get_ref(0).unwrap_or(ValueRef::Null)).to_vec()
 }
 
-fn pair_row(row: &Row<'_>) -> rusqlite::Result<(InstrumentRow, CardRow)> {
-    let instrument = instrument_row(row)?;
+fn bytes(value: ValueRef<'_>) -> &[u8] {
+    match value {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+/// A merchant's name, which stands before its number.
+fn merchant_of(row: &Row<'_>, at: usize) -> String {
+    merchant_name(row, at, row.get(at + 1).unwrap_or(0))
+}
+
+/// A merchant's name; where there is none, or one that cannot be read, what stands for its number.
+pub(super) fn merchant_name(row: &Row<'_>, at: usize, number: i64) -> String {
+    row.get(at).unwrap_or_else(|_| format!("\u{1}{number}"))
+}
+
+/// The columns of a row, one after the other. What cannot be read, because somebody else has written it, is empty.
+struct Columns<'r, 's> {
+    row: &'r Row<'s>,
+    at: usize,
+    is_whole: bool,
+}
+
+impl<'r, 's> Columns<'r, 's> {
+    fn of(row: &'r Row<'s>, at: usize) -> Columns<'r, 's> {
+        Columns { row, at, is_whole: true }
+    }
+
+    fn next<T: FromSql + Default>(&mut self) -> T {
+        let read = self.row.get(self.at).ok();
+        self.at += 1;
+        self.is_whole &= read.is_some();
+        read.unwrap_or_default()
+    }
+
+    /// An id; of one that cannot be read a name.
+    fn id(&mut self) -> String {
+        let column = self.row.get_ref(self.at).unwrap_or(ValueRef::Null);
+        let id: String = self.next();
+        if column.as_str().is_ok() { id } else { unreadable(bytes(column)) }
+    }
+
+    /// 1 or 0.
+    fn is_one(&mut self) -> bool {
+        let number: i64 = self.next();
+        self.is_whole &= matches!(number, 0 | 1);
+        number == 1
+    }
+
+    fn token(&mut self) -> Token {
+        let column = self.row.get_ref(self.at).unwrap_or(ValueRef::Null);
+        self.at += 1;
+        let (token, is_token) = packed::unpack_or_name(bytes(column));
+        self.is_whole &= is_token && column.as_blob().is_ok();
+        token
+    }
+
+    /// The last column that is read.
+    fn sealed(&mut self) -> Vec<u8> {
+        let sealed = self.next();
+        if self.is_whole { sealed } else { shut(sealed) }
+    }
+}
+
+fn card_row(columns: &mut Columns<'_, '_>) -> CardRow {
+    CardRow {
+        id: columns.next(),
+        network: columns.next(),
+        iin: columns.next(),
+        last4: columns.next(),
+        sealed: columns.sealed(),
+    }
+}
+
+fn instrument_row(columns: &mut Columns<'_, '_>) -> InstrumentRow {
+    InstrumentRow {
+        token: columns.token(),
+        card: columns.next(),
+        customer: columns.next(),
+        expiry: columns.next(),
+        active: columns.is_one(),
+        created_at: columns.next(),
+        keep_until: columns.next(),
+        sealed: columns.sealed(),
+    }
+}
+
+fn pair_row(row: &Row<'_>) -> (InstrumentRow, CardRow) {
+    let instrument = instrument_row(&mut Columns::of(row, 0));
     // A card that is gone leaves nulls.
-    let is_gone = row.get_ref(INSTRUMENT_COLUMNS)? == ValueRef::Null;
-    let card = if is_gone { CardRow::gone(instrument.card) } else { card_row(row, INSTRUMENT_COLUMNS)? };
-    Ok((instrument, card))
+    let is_gone = matches!(row.get_ref(INSTRUMENT_COLUMNS), Ok(ValueRef::Null));
+    let card = match is_gone {
+        true => CardRow::gone(instrument.card),
+        false => card_row(&mut Columns::of(row, INSTRUMENT_COLUMNS)),
+    };
+    (instrument, card)
 }
 
-fn customer_row(row: &Row<'_>, at: usize) -> rusqlite::Result<CustomerRow> {
-    Ok(CustomerRow {
-        id: row.get(at)?,
-        reference: row.get::<_, Option<String>>(at + 1)?.unwrap_or_default(),
-        created_at: row.get(at + 2)?,
-        updated_at: row.get(at + 3)?,
-        deleted_at: row.get(at + 4)?,
-        sealed: row.get(at + 5)?,
-    })
+fn customer_row(columns: &mut Columns<'_, '_>) -> CustomerRow {
+    CustomerRow {
+        id: columns.id(),
+        reference: columns.next::<Option<String>>().unwrap_or_default(),
+        created_at: columns.next(),
+        updated_at: columns.next(),
+        deleted_at: columns.next(),
+        sealed: columns.sealed(),
+    }
 }
 
-fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
-    Ok(CredentialRow {
-        id: row.get(0)?,
-        merchant: row.get(1)?,
-        dialect: row.get(2)?,
-        subject: row.get(3)?,
-        scopes: row.get(4)?,
-        created_at: row.get(5)?,
-        expires_at: row.get(6)?,
-        revoked_at: row.get(7)?,
-        sealed: row.get(8)?,
-    })
+fn credential_row(row: &Row<'_>) -> Found<CredentialRow> {
+    let columns = &mut Columns::of(row, 0);
+    let (id, merchant) = (columns.id(), merchant_of(row, columns.at));
+    columns.at += 2;
+    let row_of = CredentialRow {
+        id,
+        merchant: merchant.clone(),
+        dialect: columns.next(),
+        subject: columns.next(),
+        scopes: columns.next(),
+        created_at: columns.next(),
+        expires_at: columns.next(),
+        revoked_at: columns.next(),
+        sealed: columns.sealed(),
+    };
+    Found { merchant, key: key(row), row: row_of }
 }
