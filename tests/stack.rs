@@ -68,7 +68,10 @@ fn deepest(finished: &Finished) -> BTreeMap<&str, (usize, &str)> {
 
 /// A table that says far too much is of no use to anybody, and a measure that sees too little is none.
 fn assert_fits(promised: usize, (depth, call): (usize, &str)) {
-    assert!(depth <= promised && promised <= 2 * depth, "{call} takes {depth} bytes, panseal.h says {promised}");
+    assert!(
+        depth <= promised && promised <= 2 * depth,
+        "{call} takes {depth} bytes, panseal.h says {promised}"
+    );
 }
 
 #[test]
@@ -108,5 +111,9 @@ fn nothing_is_changed_beside_a_fibers_or_a_signals_stack() {
 #[test]
 fn what_is_changed_beside_a_fibers_stack_is_noticed() {
     let finished = stack(&["plant"]);
-    assert!(finished.stdout.contains("on a fiber 0: 16 bytes beside the stack were changed"), "{}", finished.stdout);
+    assert!(
+        finished.stdout.contains("on a fiber 0: 16 bytes beside the stack were changed"),
+        "{}",
+        finished.stdout
+    );
 }
