@@ -1664,12 +1664,12 @@ panseal_status panseal_vault_customer_list(panseal_vault *vault,
 
 /* ---- keys of a vault ------------------------------------------------------------------------------------- */
 
+/* Bytes of an audit head. */
+#define PANSEAL_AUDIT_HEAD_LEN 32
+
 /* Told how many rows are done and how many there are. 0 goes on; anything else ends the call with PANSEAL_E_CALLBACK,
  * and err->system has it. Called on the thread of the call, with no lock held. It must not throw or longjmp. */
 typedef int32_t (*panseal_progress_fn)(void *userdata, uint64_t done, uint64_t total);
-
-/* Bytes of an audit head. */
-#define PANSEAL_AUDIT_HEAD_LEN 32
 
 /* The state of a vault. */
 typedef struct panseal_vault_state {

@@ -14,7 +14,7 @@ use std::{env, fs};
 use support::{Compile, Finished, PATIENCE};
 
 /// So many failing points a function, where nothing else is asked for.
-const POINTS: &str = "10";
+const POINTS: &str = "5";
 
 fn program(directory: &Path) -> PathBuf {
     Compile::c("c11")
@@ -48,7 +48,7 @@ fn no_call_that_runs_out_of_memory_loses_anything_or_ends_the_process() {
     let directory = support::directory();
     // 0: every request for memory of every function.
     let points = env::var("PANSEAL_STARVED_POINTS").unwrap_or_else(|_| POINTS.into());
-    assert_clean(&starved(directory.path(), &["points", &points]), 500);
+    assert_clean(&starved(directory.path(), &["points", &points]), 400);
 }
 
 #[test]
