@@ -24,9 +24,11 @@ demo: toolchain
 test: toolchain $(VENV)/ready
 	@CARGO="$(CARGO)" $(VENV)/bin/python tests/run.py
 
-# All verbs of a vault at once, under kills, ten minutes on each store, of which `make test` does 20 seconds; and each
-# request for memory of each function of the C library refused, of which `make test` does a few.
+# All verbs of a vault at once, under kills, ten minutes on each store, of which `make test` does 20 seconds; each table of a
+# vault changed 100 times in each way, of which `make test` does 2; and each request for memory of each function of the C
+# library refused, of which `make test` does a few.
 check-deep: toolchain
+	PANSEAL_TRIALS=100 $(CARGO) test --package panseal --test tampering -- --nocapture
 	PANSEAL_VERBS_SECONDS=600 $(CARGO) test --package panseal --features postgres \
 	    --test all_verbs --test postgres_verbs -- --nocapture
 	PANSEAL_STARVED_POINTS=0 $(CARGO) test --package panseal --test starved -- --nocapture

@@ -77,6 +77,9 @@ impl Vault {
     ) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let cards = rows.known_cards(&self.merchant, prints)?;
         let Some(card) = cards.into_iter().flatten().next() else { return Ok(Vec::new()) };
+        if card.is_gone() {
+            return Err(Code::Tampered.into());
+        }
         let instruments = rows.instruments_of(&self.merchant, &card.id)?;
         reserve::gather(instruments.into_iter().map(|row| Ok((row, card.clone()))))
     }

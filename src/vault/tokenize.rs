@@ -151,6 +151,7 @@ struct Draft {
     card: CardRow,
     /// Its instrument, sealed for that card.
     instrument: InstrumentRow,
+    /// What its line says, but for the verb and the token.
     line: AuditRow,
 }
 
@@ -191,7 +192,7 @@ impl Draft {
         sealer.seal_card(epoch, &mut row, pan, random)?;
         let name = card.name().unwrap_or("").as_bytes();
         let contents = Shown { name, metadata: options.metadata, extra: options.extra };
-        let mut line = vault.line(now, "tokenize", "")?;
+        let line = vault.line(now, "tokenize", "")?;
         let mut instrument = InstrumentRow {
             token: scheme.draw(pan.digits(), random)?,
             card: row.id,
@@ -203,7 +204,6 @@ impl Draft {
             sealed: Vec::new(),
         };
         sealer.seal_instrument(epoch, &mut instrument, contents, random)?;
-        line.token = instrument.token.as_str().into();
         let print = |generation| {
             let print = keyring.fingerprint_under(generation, &vault.merchant, pan)?;
             Ok(Print { generation, print })
@@ -409,7 +409,8 @@ impl<'r> Run<'r> {
             let found = (0..draft.prints.len()).filter_map(|_| stored.next().flatten()).last();
             known[place] = match (found, draft.prints.first()) {
                 (Some(card), _) => {
-                    ids.push(card.id);
+                    // One that is not there is damage, and does not open.
+                    ids.extend((!card.is_gone()).then_some(card.id));
                     Some(Known::Stored(card))
                 }
                 (None, Some(print)) => match first.get(&print.print) {

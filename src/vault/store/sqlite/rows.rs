@@ -47,14 +47,16 @@ fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
 pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants, pub Option<&'c RefCell<Lane>>);
 
 impl SqliteRows<'_> {
-    /// A merchant's number; 0, which none has, where it has no row yet.
+    /// A merchant's number; 0, which none has, where it has no row yet. `Tampered` where a row says that one has it.
     pub fn tenant(&self, merchant: &str) -> Result<i64> {
         if let Some(number) = stray(merchant).or_else(|| self.1.get(merchant)) {
             return Ok(number);
         }
         let found = self.find("select id from merchant where name = ?1", [merchant], |row| row.get(0))?;
-        if let Some(number) = found {
-            self.1.note(merchant, number);
+        match found {
+            Some(0) => return Err(Code::Tampered.into()),
+            Some(number) => self.1.note(merchant, number),
+            None => {}
         }
         Ok(found.unwrap_or(0))
     }
@@ -173,10 +175,14 @@ impl Rows for SqliteRows<'_> {
         let sql = concat!(
             "select ",
             card_columns!(),
-            " from card_fp f join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
+            ", f.card from card_fp f left join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
         );
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
-        let mut find = |print| query.query_row(params![merchant, print], |row| card_row(row, 0)).optional();
+        let read = |row: &Row<'_>| match row.get_ref(0)? {
+            ValueRef::Null => Ok(CardRow::gone(row.get(CARD_COLUMNS)?)),
+            _ => card_row(row, 0),
+        };
+        let mut find = |print| query.query_row(params![merchant, print], read).optional();
         reserve::gather(prints.iter().map(|print| find(print).map_err(failed)))
     }
 
@@ -205,14 +211,20 @@ impl Rows for SqliteRows<'_> {
         })
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let merchant = self.tenant_or_new(merchant)?;
-        self.change(
+        let added = self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)
              on conflict (merchant, fingerprint) do nothing",
             params![merchant, print.print, card, print.generation],
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card_fp set card = ?3 where merchant = ?1 and fingerprint = ?2";
+        self.change_one(sql, params![merchant, print, card])
     }
 
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
@@ -291,6 +303,15 @@ impl Rows for SqliteRows<'_> {
                 row.sealed,
                 was
             ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let changed = self.change(
+            "update instrument set card = ?3, sealed = ?4 where merchant = ?1 and token = ?2 and sealed = ?5",
+            params![merchant, Packed::of(&row.token).as_bytes(), row.card, row.sealed, was],
         )?;
         Ok(changed == 1)
     }
