@@ -94,8 +94,11 @@ mod tests {
         let measure = move || {
             let here = 0_u8;
             let place = (&raw const here).addr();
-            assert!(room_below(place).is_some_and(|room| room > size / 2 && room <= size));
-            assert_eq!(room_below(place - 2 * size), None);
+            // It may have got the larger stack of a thread that is gone.
+            let room = room_below(place).unwrap();
+            assert!(room > size / 2 && room < 64 * size, "{room}");
+            assert_eq!(room_below(place - room - 1), None);
+            assert_eq!(room_below(place), Some(room));
         };
         std::thread::Builder::new().stack_size(size).spawn(measure).unwrap().join().unwrap();
     }
