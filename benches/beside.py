@@ -3,12 +3,14 @@
 
     python benches/beside.py OLD NEW [sqlite] [memory] [postgres] [scale=500000] [+word]
 
-OLD and NEW are programs that `cargo build --release --manifest-path benches/vault/Cargo.toml` has made, from the same
-benchmark over two versions of the library. Both run all the while, each with a vault of its own on the same disk. In a
-turn each does a few rounds of a line, one after the other, the first one first in every other turn. A ratio is the median
-over the turns. Processor time is that of the program and of the PostgreSQL server that it has started.
+OLD and NEW are programs that `cargo build --release --manifest-path benches/vault/Cargo.toml` has made,
+from the same benchmark over two versions of the library. Both run all the while, each with a vault of its own
+on the same disk. In a turn each does a few rounds of a line, one after the other, the first one first in
+every other turn. A ratio is the median over the turns. Processor time is that of the program and of the
+PostgreSQL server that it has started.
 
-On a disk that others use too, the time of a call that waits for a sync says little: `TMPDIR` may name one in memory.
+On a disk that others use too, the time of a call that waits for a sync says little: `TMPDIR` may name one in
+memory.
 """
 
 import statistics
@@ -38,6 +40,7 @@ class Build:
         self.lines = list(iter(self.read, ""))
 
     def read(self) -> str:
+        """Read a line of what the program says."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
@@ -45,24 +48,26 @@ class Build:
         return line.rstrip("\n")
 
     def round(self, line: str) -> Took:
+        """Run one round of a line."""
         assert self.process.stdin
         self.process.stdin.write(line + "\n")
         time, own, server = map(float, self.read().split())
         return Took(time, own + server)
 
     def close(self) -> None:
+        """Tell the program to end, and wait for it."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait()
 
 
 def mean(rounds: list[Took]) -> Took:
-    """Of each part."""
+    """Of time and of processor time."""
     return Took(*(statistics.fmean(part) for part in zip(*rounds, strict=True)))
 
 
 def compare(builds: tuple[Build, Build], line: str) -> None:
-    """Runs a line by turns and prints its row."""
+    """Run a line by turns and print its row."""
     turns: list[tuple[Took, Took]] = []
     for build in builds:
         build.round(line)
@@ -81,7 +86,7 @@ def compare(builds: tuple[Build, Build], line: str) -> None:
 
 
 def main() -> None:
-    """Compares what the command line names."""
+    """Compare what the command line names."""
     programs, wanted = sys.argv[1:3], sys.argv[3:]
     if len(programs) < 2:
         sys.exit(__doc__)

@@ -54,11 +54,11 @@ impl Filled {
             let done = first + BATCH as u64;
             if done.is_multiple_of(size / 10) || done >= size {
                 let pace = shown.elapsed().as_secs_f64() * 1e7 / size as f64;
-                println!("{done:>9} rows: {:>5} KiB resident, {pace:.1} us a row lately", resident());
+                eprintln!("{done:>9} rows: {:>5} KiB resident, {pace:.1} us a row lately", resident());
                 shown = Instant::now();
             }
         }
-        println!("{size} rows in {:.0} s", start.elapsed().as_secs_f64());
+        eprintln!("{size} rows in {:.0} s", start.elapsed().as_secs_f64());
         filled
     }
 
@@ -82,7 +82,7 @@ impl Filled {
         while self.holds(self.size) {
             self.size += 1;
         }
-        println!("{} rows were there", self.size);
+        eprintln!("{} rows were there", self.size);
     }
 
     fn fresh(&mut self, count: usize) -> Vec<Vec<u8>> {
