@@ -33,7 +33,17 @@
  *               PANSEAL_E_CALLBACK. Pointers given to them are good until they return. They may call panseal,
  *               but not use the handle that they are called for, except to close it.
  * 10. The library never prints, exits, aborts, raises or catches signals; a panic inside is PANSEAL_E_INTERNAL.
- *               pthread_cancel waits until the call is over.
+ *               pthread_cancel waits until the call is over; a thread of the asynchronous type is of the deferred
+ *               type from its first call on.
+ * 11. Stack.   Below its caller's frame a call needs at most, as measured on x86-64 Linux (elsewhere, count on twice
+ *               as much):
+ *                   12 KiB  Numbers: cards, readers, the scanner, tokens of a tokenizer whose keys are loaded
+ *                   48 KiB  Others: columns, keys, vaults in SQLite and in memory
+ *                   96 KiB  PostgreSQL: vaults there
+ *               On Linux, on x86-64 and AArch64, a call of the latter two runs on a stack of the library's own, 900 KiB
+ *               of it, where less than 160 KiB is left. So does every call where the stack is not the thread's, as in
+ *               a fiber or on a signal's stack: 8 KiB of that are enough. Nothing beyond the stack is wiped. A
+ *               callback runs on the stack of its call.
  */
 #ifndef PANSEAL_H
 #define PANSEAL_H
@@ -210,7 +220,8 @@ typedef struct panseal_span {
 /* Too many open handles, rows or bytes. */
 #define PANSEAL_E_LIMIT 9
 
-/* The system has no memory left; nothing was done. */
+/* The system has no memory left. Nothing was done, or of what is done in many steps (panseal_vault_rewrap,
+ * panseal_vault_change_index, panseal_vault_purge_expired) not all: call it again. */
 #define PANSEAL_E_MEMORY 10
 
 /* The card was refused; err lists why. The codes 101 to 109 are those of violations. */
@@ -1011,8 +1022,8 @@ typedef struct panseal_open_options {
     /* Another root key URI to try where `root` is not the right one, as in the middle of a change of the root key;
      * NULL: none. */
     const char *second_root;
-    /* PANSEAL_COMMITMENT_LEN bytes that panseal_vault_status told: a vault or keyring with another table key is
-     * PANSEAL_E_TAMPERED. NULL: any. */
+    /* PANSEAL_COMMITMENT_LEN bytes that panseal_vault_status or panseal_tokenizer_commitment told: a vault or keyring
+     * with another table key is PANSEAL_E_TAMPERED. NULL: any. */
     const uint8_t *commitment;
 } panseal_open_options;
 
@@ -1195,6 +1206,13 @@ panseal_status panseal_tokenizer_status(panseal_tokenizer *tokenizer,
                                         size_t cap,
                                         size_t *count,
                                         panseal_error *err);
+
+/* The public value that only this keyring's keys have, PANSEAL_COMMITMENT_LEN bytes: keep it for
+ * panseal_open_options.commitment. Zeros for a keyring that an older version made, until its next change. */
+PANSEAL_API
+panseal_status panseal_tokenizer_commitment(panseal_tokenizer *tokenizer,
+                                            uint8_t *commitment,
+                                            panseal_error *err);
 
 /* Reads the keyring file again where it was changed, as happens by itself at the beginning of a batch and every few
  * hundred calls. *changed (may be NULL): 1 where it was, else 0. */

@@ -12,23 +12,30 @@ use std::sync::Once;
 /// and prints nothing, for its text could hold what was being worked on. The stack below is wiped to [`stack::DEPTH`];
 /// `work` hands secrets out only by writing to the caller's memory.
 pub fn call(work: impl FnOnce() -> Result<()>) -> Result<()> {
-    guarded::<{ stack::DEPTH }>(work)
+    guarded::<{ stack::DEPTH }>(stack::ROOM, work)
 }
 
 /// [`call`] for work that reads and judges one number and calls nothing deeper: it wipes [`stack::SHALLOW`] bytes, in a
 /// fraction of the time.
 pub fn call_shallow(work: impl FnOnce() -> Result<()>) -> Result<()> {
-    guarded::<{ stack::SHALLOW }>(work)
+    guarded::<{ stack::SHALLOW }>(0, work)
 }
 
-fn guarded<const DEPTH: usize>(work: impl FnOnce() -> Result<()>) -> Result<()> {
+/// [`call`] for work without files and database, which goes no deeper than a cipher does: it wipes [`stack::CIPHER`]
+/// bytes.
+pub fn call_light(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    guarded::<{ stack::CIPHER }>(0, work)
+}
+
+/// `need`: how much stack the work takes, where that is more than a small one has.
+fn guarded<const DEPTH: usize>(need: usize, work: impl FnOnce() -> Result<()>) -> Result<()> {
     silence_panics_inside();
     let _uncancelled = cancel::hold();
     let inside = reserve::enter()?;
     // What is returned through the wipe is copied whole, with the bytes that no value has been written to: an `Ok`
     // would carry old stack out in the room of an `Err`. So only a failure is written here, and a bool returned.
     let mut failure = None;
-    let finished = stack::wipe_after::<DEPTH, _>(|| {
+    let finished = stack::wipe_after_in::<DEPTH, _>(need, || {
         let work = AssertUnwindSafe(|| {
             if let Err(error) = work() {
                 failure = Some(error);
@@ -42,7 +49,7 @@ fn guarded<const DEPTH: usize>(work: impl FnOnce() -> Result<()>) -> Result<()> 
                 false
             }
         }
-    });
+    })?;
     drop(inside);
     match failure {
         _ if !finished => Err(Code::Internal.into()),

@@ -13,6 +13,7 @@ use promised::{Book, Place, card, code, random, task};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -490,4 +491,88 @@ fn ids_of_before_there_were_chains_are_taken() {
     let edit = "update audit_old set id = zeroblob(16) where seq = 1";
     assert!(place.sql().execute(edit, []).unwrap() > 0);
     assert_eq!(vault.verify_audit(None).unwrap().fault.unwrap().kind, FaultKind::Edited);
+}
+
+/// Checks a trail beside writers that come and go and followers, which have lines joined all the time; `also` runs beside
+/// them.
+fn check_beside(vault: &Vault, place: &Place, token: &str, also: impl Fn(&Vault) + Sync) {
+    let done = AtomicBool::new(false);
+    let running = || !done.load(Ordering::Acquire);
+    thread::scope(|scope| {
+        let _tell = support::AtEnd(&done);
+        scope.spawn(|| {
+            while running() {
+                let vault = place.open();
+                for _ in 0..20 {
+                    vault.detokenize(token.as_bytes(), "", "refund", 19).unwrap();
+                }
+            }
+        });
+        scope.spawn(|| {
+            let vault = place.open();
+            while running() {
+                vault.detokenize(token.as_bytes(), "", "refund", 19).unwrap();
+                vault.audit(&AuditQuery { limit: 1, ..AuditQuery::default() }).unwrap();
+                also(&vault);
+            }
+        });
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) {
+            let report = vault.verify_audit(None).unwrap();
+            assert_eq!(report.fault, None, "{report:?}");
+        }
+    });
+}
+
+#[test]
+fn a_check_beside_those_who_write_and_read_finds_no_fault() {
+    let place = Place::without_disk();
+    let vault = place.open();
+    let token = token(&vault);
+    for _ in 0..1500 {
+        vault.detokenize(token.as_bytes(), "", "refund", 19).unwrap();
+        vault.audit(&AuditQuery { limit: 1, ..AuditQuery::default() }).unwrap();
+    }
+    check_beside(&vault, &place, &token, |vault| {
+        vault.status().unwrap();
+    });
+}
+
+#[test]
+fn a_check_beside_those_who_prune_finds_no_fault() {
+    let place = Place::without_disk();
+    let vault = place.open();
+    let token = token(&vault);
+    check_beside(&vault, &place, &token, |vault| {
+        vault.prune_audit(now() + 1).unwrap();
+    });
+}
+
+/// A chain whose last lines are gone is not ended behind the gap: once they are back, all is well.
+#[test]
+fn lines_that_are_put_back_are_no_fault() {
+    let trail = Trail::new();
+    let sql = trail.place.sql();
+    let open = "select merchant, id from chain where merchant > 0 limit 1";
+    let (merchant, chain): (i64, i64) =
+        sql.query_row(open, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let last = format!(
+        "merchant = {merchant} and chain = {chain} and seq = (
+             select max(seq) from audit where merchant = {merchant} and chain = {chain})"
+    );
+    sql.execute_batch(&format!(
+        "create temp table aside as select * from audit where {last}; delete from audit where {last};
+         update chain set at = 1 where merchant = {merchant} and id = {chain}"
+    ))
+    .unwrap();
+    for merchant in ["", "m2"] {
+        trail.vault.merchant(merchant).unwrap().audit(&AuditQuery::default()).unwrap();
+        let refused = trail.vault.merchant(merchant).unwrap().detokenize(b"t", "", "refund", 19);
+        assert_eq!(code(refused), Code::Token);
+        trail.vault.merchant(merchant).unwrap().audit(&AuditQuery::default()).unwrap();
+    }
+    let fault = trail.vault.verify_audit(Some(&trail.head)).unwrap().fault.expect("a line that is gone");
+    assert_eq!((fault.kind, fault.table, fault.chain), (FaultKind::Cut, "audit", chain));
+    sql.execute_batch("insert into audit select * from temp.aside").unwrap();
+    assert_eq!(trail.vault.verify_audit(Some(&trail.head)).unwrap().fault, None);
 }

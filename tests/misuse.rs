@@ -92,6 +92,19 @@ fn every_wrong_call_is_sound_under_sanitizers() {
 }
 
 #[test]
+fn a_program_that_unloads_the_library_within_a_call_goes_on() {
+    let directory = support::directory();
+    let program = Compile::c("c11")
+        .flags(["-O1", "-pthread"])
+        .source("unload.c")
+        .link("-ldl")
+        .into(directory.path().join("unload"));
+    let library = &support::library().file;
+    let finished = support::run(Command::new(program).arg(library).arg(directory.path()), PATIENCE);
+    assert!(finished.status.success(), "{:?}\n{}{}", finished.status, finished.stdout, finished.stderr);
+}
+
+#[test]
 fn the_sanitizers_see_a_fault_in_c_and_in_rust() {
     let directory = support::directory();
     let program = sanitized(directory.path());

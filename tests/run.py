@@ -20,10 +20,26 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 # Test files that are suites of their own; all others are the suite 'rust'.
 SUITES = {
-    "c": ["abi", "header_compile", "install", "readme"],
-    "faults": ["all_verbs", "vault_dump", "vault_faults", "vault_writers"],
+    "c": ["abi", "header_compile", "install", "readme", "stack"],
+    "faults": [
+        "all_verbs",
+        "duplicate_cards",
+        "migration",
+        "starved",
+        "tampering",
+        "vault_dump",
+        "vault_faults",
+        "vault_writers",
+    ],
     "misuse": ["misuse"],
-    "postgres": ["fork_postgres", "postgres_connect", "postgres_faults", "postgres_plans", "postgres_verbs"],
+    "postgres": [
+        "fork_postgres",
+        "postgres_connect",
+        "postgres_faults",
+        "postgres_plans",
+        "postgres_roles",
+        "postgres_verbs",
+    ],
     "residue": ["residue_heap", "residue_process", "residue_waiting", "wiping"],
 }
 

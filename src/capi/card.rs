@@ -87,7 +87,7 @@ pub unsafe extern "C" fn panseal_card_check(
         let out = unsafe { Out::optional(info) }?;
         unsafe { with_card(&record, |card| describe(card, out.as_ref())) }
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// The first eight digits and the last four, from 16 digits on; only where there is a need for it (PCI DSS 3.4.1).
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn panseal_card_mask(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let view = match flags & !PANSEAL_MASK_GROUPED {
             0 => View::SixFour,
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn panseal_card_group(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let pan = unsafe { number_of(number, number_len) }?;
         out.write(group(&pan, detect(pan.digits()).network).as_bytes())
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn panseal_card_truncate(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let pan = unsafe { number_of(number, number_len) }?;
         let keep = match (first, last) {
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn panseal_expiry_parse(
     month: *mut i32,
     year: *mut i32,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { ExpiryOut::new(month, year) }?;
         let text = unsafe { pass::bytes(text, text_len) }?;
         let expiry = match form {
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn panseal_expiry_text(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let expiry = Expiry::new(month, year)?;
         match form {
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn panseal_holder_parse(
         });
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// A name in the characters of a track: capitals without marks. Marks and strokes are dropped, ligatures spelled out.
@@ -304,7 +304,7 @@ pub unsafe extern "C" fn panseal_holder_text(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let written = transliterate(unsafe { pass::bytes(name, name_len) }?)?;
         out.write(written.as_bytes())
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn panseal_holder_write(
         })?;
         out.write(written.as_bytes())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// A column of texts. Rows of a fixed width (CHAR(19); spaces at the end are ignored) where width is not 0, else

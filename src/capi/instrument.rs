@@ -87,7 +87,9 @@ pub struct panseal_purged {
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_query {}
 unsafe impl Record for panseal_change {}
-unsafe impl Record for panseal_purged {}
+unsafe impl Record for panseal_purged {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_purged, damaged);
+}
 
 /// Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
 /// "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,

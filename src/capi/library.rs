@@ -67,7 +67,8 @@ pub const PANSEAL_E_CALLBACK: panseal_status = 7;
 pub const PANSEAL_E_UNSUPPORTED: panseal_status = 8;
 /// Too many open handles, rows or bytes.
 pub const PANSEAL_E_LIMIT: panseal_status = 9;
-/// The system has no memory left; nothing was done.
+/// The system has no memory left. Nothing was done, or of what is done in many steps (panseal_vault_rewrap,
+/// panseal_vault_change_index, panseal_vault_purge_expired) not all: call it again.
 pub const PANSEAL_E_MEMORY: panseal_status = 10;
 /* 100..199: the card */
 /// The card was refused; err lists why. The codes 101 to 109 are those of violations.
@@ -215,7 +216,7 @@ pub extern "C" fn panseal_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_has_feature(name: *const c_char) -> i32 {
     let mut has = false;
-    super::pass::bare_call(|| {
+    super::pass::bare_call_light(|| {
         has = match unsafe { super::pass::literal(name) }? {
             Some("ff1") => crate::scheme::HAS_FF1,
             Some("postgres") => crate::vault::HAS_POSTGRES,

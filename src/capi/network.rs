@@ -115,14 +115,14 @@ pub unsafe extern "C" fn panseal_card_network(
         out.write(&describe(if strict { found.strict() } else { found }));
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// The network of an application identifier alone (EMV tag 4F, 84 or 9F06): its number, or 0 where it is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_aid_network(aid: *const u8, aid_len: usize) -> i32 {
     let mut found = 0;
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let aid = unsafe { pass::bytes(aid.cast(), aid_len) }?;
         found = detect_aid(aid).map_or(0, |network| network.id().into());
         Ok(())
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn panseal_card_partial(
         });
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// The version of the network table: grows when ranges change.

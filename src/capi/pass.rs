@@ -29,6 +29,17 @@ pub(super) unsafe fn call_shallow(
     unsafe { reported(err, || border::call_shallow(work)) }
 }
 
+/// [`call`] for work that keeps to the stack that [`border::call_light`] wipes.
+///
+/// # Safety
+/// As for [`call`].
+pub(super) unsafe fn call_light(
+    err: *mut panseal_error,
+    work: impl FnOnce() -> Result<()>,
+) -> panseal_status {
+    unsafe { reported(err, || border::call_light(work)) }
+}
+
 unsafe fn reported(err: *mut panseal_error, call: impl FnOnce() -> Result<()>) -> panseal_status {
     let report = match unsafe { Out::optional(err) } {
         Ok(report) => report,
@@ -44,6 +55,11 @@ unsafe fn reported(err: *mut panseal_error, call: impl FnOnce() -> Result<()>) -
 /// Runs the work of a call that has no error record.
 pub(super) fn bare_call(work: impl FnOnce() -> Result<()>) -> panseal_status {
     status(border::call(work))
+}
+
+/// [`call_light`] of a call that has no error record.
+pub(super) fn bare_call_light(work: impl FnOnce() -> Result<()>) -> panseal_status {
+    status(border::call_light(work))
 }
 
 fn status(outcome: Result<()>) -> panseal_status {

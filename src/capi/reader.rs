@@ -51,7 +51,7 @@ pub unsafe extern "C" fn panseal_track_parse(
         out.write(&record(&parse_track(unsafe { pass::bytes(text, text_len) }?)?));
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// More packed bytes than any card data has.
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn panseal_bcd_unpack(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let packed = unsafe { pass::bytes(packed.cast(), packed_len) }?;
         if packed.len() > PACKED_MAX {
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn panseal_chip_read(
         let read = |room: &mut [u8]| emv::chip_card(values[0], values[1], values[2], room);
         unsafe { chip(read, TextOut::new(out, cap, len)?, track) }
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// As panseal_chip_read, from a whole TLV record (template 70, 77, 6F ... or bare), in which the tags are looked for.
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn panseal_chip_record(
         let data = unsafe { pass::bytes(record.cast(), record_len) }?;
         unsafe { chip(|room| emv::read_record(data, room), TextOut::new(out, cap, len)?, track) }
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Reads EMV tag 5F30, the service code, 2 bytes: writes its 3 digits. PANSEAL_E_MALFORMED if it has another form.
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn panseal_chip_service_code(
     cap: usize,
     len: *mut usize,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let out = unsafe { TextOut::new(out, cap, len) }?;
         let tag = unsafe { pass::bytes(tag5f30.cast(), tag5f30_len) }?;
         out.write(&emv::service_code(tag)?)
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn panseal_chip_sequence(
     tag5f34_len: usize,
     sequence: *mut i32,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         if sequence.is_null() {
             return Err(Code::Null.into());
         }
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn panseal_tlv_find(
         unsafe { out.write_unaligned(span(found)) };
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// The field is text, two length digits first; otherwise it is packed.
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn panseal_iso8583_number(
         let found = out.fill_with(read)?;
         unsafe { write_end(end, found) }
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Field 14 of ISO 8583, the expiry, YYMM.
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn panseal_iso8583_expiry(
         out.write(expiry);
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Field 35 of ISO 8583, track 2. The characters go to `out`, which needs 37 bytes, and into which the spans of `track` are
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn panseal_iso8583_track2(
         place.write(&track);
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 fn is_packed(form: u32) -> Result<bool> {

@@ -204,6 +204,63 @@ impl<R: Record> Out<R> {
 mod tests {
     use super::*;
 
+    /// The least size that is taken of a struct with this name.
+    fn first_size(name: &str) -> Option<usize> {
+        use super::super::*;
+        fn size<R: Record>() -> usize {
+            R::FIRST_SIZE
+        }
+        Some(match name {
+            "panseal_error" => size::<library::panseal_error>(),
+            "panseal_card" => size::<card::panseal_card>(),
+            "panseal_card_info" => size::<card::panseal_card_info>(),
+            "panseal_holder" => size::<card::panseal_holder>(),
+            "panseal_holder_parts" => size::<card::panseal_holder_parts>(),
+            "panseal_column" => size::<card::panseal_column>(),
+            "panseal_network_info" => size::<network::panseal_network_info>(),
+            "panseal_partial" => size::<network::panseal_partial>(),
+            "panseal_track" => size::<reader::panseal_track>(),
+            "panseal_open_options" => size::<tokenizer::panseal_open_options>(),
+            "panseal_expect" => size::<tokenizer::panseal_expect>(),
+            "panseal_epoch" => size::<tokenizer::panseal_epoch>(),
+            "panseal_tokenize_options" => size::<vault::panseal_tokenize_options>(),
+            "panseal_instrument" => size::<vault::panseal_instrument>(),
+            "panseal_query" => size::<instrument::panseal_query>(),
+            "panseal_change" => size::<instrument::panseal_change>(),
+            "panseal_purged" => size::<instrument::panseal_purged>(),
+            "panseal_customer" => size::<customer::panseal_customer>(),
+            "panseal_vault_state" => size::<vault_keys::panseal_vault_state>(),
+            "panseal_vault_epoch" => size::<vault_keys::panseal_vault_epoch>(),
+            "panseal_audit_query" => size::<audit::panseal_audit_query>(),
+            "panseal_audit_line" => size::<audit::panseal_audit_line>(),
+            "panseal_audit_report" => size::<audit::panseal_audit_report>(),
+            "panseal_request" => size::<dialect::panseal_request>(),
+            "panseal_response" => size::<dialect::panseal_response>(),
+            "panseal_grant" => size::<dialect::panseal_grant>(),
+            "panseal_credential" => size::<dialect::panseal_credential>(),
+            _ => return None,
+        })
+    }
+
+    fn committed(file: &str) -> String {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/abi").join(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
+    /// Whoever adds a field sets `FIRST_SIZE` to what the struct had before: programs of that time still call.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_struct_takes_callers_of_its_first_version() {
+        let (layout, sizes) = (committed("layout-x86_64.txt"), committed("first-sizes-x86_64.txt"));
+        let records =
+            layout.lines().filter_map(|line| line.split_once(".struct_size ")).map(|(name, _)| name);
+        let named: Vec<_> = sizes.lines().filter_map(|line| line.split_once(' ')).collect();
+        assert!(records.eq(named.iter().map(|(name, _)| *name)), "each struct has a line, none has two");
+        for (name, size) in named {
+            assert_eq!(first_size(name).map(|size| size.to_string()).as_deref(), Some(size), "{name}");
+        }
+    }
+
     #[repr(C)]
     struct Known {
         struct_size: u32,

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn panseal_scan(
         }
         unsafe { fill(any_text(text, text_len)?, hits, cap, count, next) }
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// A text of any length. `Null` where there is none although it has a length.
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn panseal_holds_card_number(
         unsafe { holds.write_unaligned(found.into()) };
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// A handle on the scanning of a stream: a ticket, never to be dereferenced.
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn panseal_scanner_open(
         unsafe { out.write_unaligned(scanner) };
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Scans the next piece, of any length. Fills hits, `at` counted from the start of the stream; *count says how many. *used
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn panseal_scanner_feed(
         unsafe { used.write_unaligned(taken) };
         Ok(())
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Scans what was held back: the stream is over, and the handle is at the start of another one. `hits`, `cap` and `count`
@@ -206,13 +206,13 @@ pub unsafe extern "C" fn panseal_scanner_finish(
         let places = unsafe { Places::new(hits, cap, count) }?;
         with_scanner(scanner, |scanner| places.fill(|found| scanner.finish(found)))
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Closes a scanner and wipes what it held back. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn panseal_scanner_close(scanner: *mut panseal_scanner) -> panseal_status {
-    pass::bare_call(|| if scanner.is_null() { Ok(()) } else { ticket::close(scanner, ticket::SCANNER) })
+    pass::bare_call_light(|| if scanner.is_null() { Ok(()) } else { ticket::close(scanner, ticket::SCANNER) })
 }
 
 fn with_scanner(scanner: *mut panseal_scanner, work: impl FnOnce(&mut Scanner) -> Result<()>) -> Result<()> {

@@ -58,8 +58,8 @@ pub struct panseal_open_options {
     /// Another root key URI to try where `root` is not the right one, as in the middle of a change of the root key;
     /// NULL: none.
     pub second_root: *const c_char,
-    /// PANSEAL_COMMITMENT_LEN bytes that panseal_vault_status told: a vault or keyring with another table key is
-    /// PANSEAL_E_TAMPERED. NULL: any.
+    /// PANSEAL_COMMITMENT_LEN bytes that panseal_vault_status or panseal_tokenizer_commitment told: a vault or keyring
+    /// with another table key is PANSEAL_E_TAMPERED. NULL: any.
     pub commitment: *const u8,
 }
 
@@ -108,7 +108,9 @@ pub struct panseal_epoch {
 }
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only; a function is a pointer that may be null.
-unsafe impl Record for panseal_open_options {}
+unsafe impl Record for panseal_open_options {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_open_options, second_root);
+}
 unsafe impl Record for panseal_expect {}
 unsafe impl Record for panseal_epoch {}
 
@@ -305,7 +307,7 @@ pub unsafe extern "C" fn panseal_tokenizer_candidates(
             Ok(())
         })
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// A token's successor under the active epoch, or itself where that is its own. Replace it before its epoch is
@@ -330,7 +332,7 @@ pub unsafe extern "C" fn panseal_tokenizer_retokenize(
             out.write(tokenizer.retokenize(token, &expect)?.as_bytes())
         })
     };
-    unsafe { pass::call(err, work) }
+    unsafe { pass::call_light(err, work) }
 }
 
 /// Makes a new epoch, under which tokens are made from now on; the one before serves for the way back. The keyring file
@@ -451,6 +453,26 @@ pub unsafe extern "C" fn panseal_tokenizer_status(
     unsafe { pass::call(err, work) }
 }
 
+/// The public value that only this keyring's keys have, PANSEAL_COMMITMENT_LEN bytes: keep it for
+/// panseal_open_options.commitment. Zeros for a keyring that an older version made, until its next change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn panseal_tokenizer_commitment(
+    tokenizer: *mut panseal_tokenizer,
+    commitment: *mut u8,
+    err: *mut panseal_error,
+) -> panseal_status {
+    let work = || {
+        with_tokenizer(tokenizer, |tokenizer| {
+            refuse_null(commitment)?;
+            let told = tokenizer.status()?.commitment.unwrap_or_default();
+            // SAFETY: as many bytes of the caller's.
+            unsafe { commitment.cast::<Commitment>().write_unaligned(told) };
+            Ok(())
+        })
+    };
+    unsafe { pass::call(err, work) }
+}
+
 /// Reads the keyring file again where it was changed, as happens by itself at the beginning of a batch and every few
 /// hundred calls. *changed (may be NULL): 1 where it was, else 0.
 #[unsafe(no_mangle)]
@@ -494,7 +516,7 @@ pub unsafe extern "C" fn panseal_classify(
     shapes: *mut u32,
     slot: *mut u32,
 ) -> panseal_status {
-    pass::bare_call(|| {
+    pass::bare_call_light(|| {
         let text = unsafe { pass::bytes(text, text_len) }?;
         refuse_null(shapes)?;
         let found = classify(text);

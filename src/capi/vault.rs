@@ -15,6 +15,7 @@ use super::tokenizer::{
 use crate::card::{Card, check};
 use crate::error::{Code, Error, Result};
 use crate::scheme::Scheme;
+use crate::secret::reserve;
 use crate::vault::{Instrument, OpenOptions, Reuse, TokenizeOptions, Vault};
 use std::ffi::c_char;
 use std::time::Duration;
@@ -96,7 +97,9 @@ pub struct panseal_instrument {
 
 // SAFETY: repr(C), a u32 first, integers and raw pointers only.
 unsafe impl Record for panseal_tokenize_options {}
-unsafe impl Record for panseal_instrument {}
+unsafe impl Record for panseal_instrument {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_instrument, damaged);
+}
 
 /// Opens a vault. The root key is fetched first; if it cannot be had, no file is made. A file that is something
 /// else than a vault is left as it is.
@@ -204,9 +207,9 @@ pub unsafe extern "C" fn panseal_vault_tokenize_many(
             let room = if instruments.is_null() { 0 } else { count };
             let out = unsafe { OutArray::optional(instruments, room) }?;
             let status = unsafe { array(status, count) }?.ok_or(Code::Null)?;
-            let rows = unsafe { checked(&cards, &options) };
-            let good: Vec<_> =
-                rows.iter().filter_map(|row| row.as_ref().ok()).map(|(card, how)| (card, *how)).collect();
+            let rows = unsafe { checked(&cards, &options) }?;
+            let good = rows.iter().filter_map(|row| row.as_ref().ok()).map(|(card, how)| Ok((card, *how)));
+            let good = reserve::gather(good)?;
             let mut outcomes = vault.tokenize_many(&good)?.into_iter();
             for (place, row) in rows.iter().enumerate() {
                 let outcome = match row {
@@ -388,13 +391,13 @@ unsafe fn manner<'a>(how: &panseal_tokenize_options) -> Result<TokenizeOptions<'
 unsafe fn checked<'a>(
     cards: &[panseal_card],
     options: &[panseal_tokenize_options],
-) -> Vec<Result<(Card<'a>, TokenizeOptions<'a>)>> {
+) -> Result<Vec<Result<(Card<'a>, TokenizeOptions<'a>)>>> {
     let row = |(place, card): (usize, &panseal_card)| {
         let how = if options.len() == 1 { options.first() } else { options.get(place) };
         let how = how.map_or(Ok(TokenizeOptions::default()), |how| unsafe { manner(how) })?;
         Ok((check(&unsafe { input(card) }?)?, how))
     };
-    cards.iter().enumerate().map(row).collect()
+    reserve::gather(cards.iter().enumerate().map(|card| Ok(row(card))))
 }
 
 /// The status of a row: of a card that is refused, the first thing that is wrong with it.

@@ -81,7 +81,9 @@ pub struct panseal_vault_epoch {
 }
 
 // SAFETY: repr(C), a u32 first, integers only.
-unsafe impl Record for panseal_vault_state {}
+unsafe impl Record for panseal_vault_state {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_vault_state, commitment);
+}
 unsafe impl Record for panseal_vault_epoch {}
 
 /// Makes a new epoch: from now on everything is sealed under it, and what is sealed under older ones opens as before.

@@ -238,7 +238,7 @@ fn store(error: std::io::Error) -> Error {
 
 fn failed(error: &std::io::Error, absent: Code) -> Error {
     let code = if error.kind() == ErrorKind::NotFound { absent } else { Code::Store };
-    Error::system(code, error.raw_os_error().unwrap_or(0))
+    Error::io(code, error)
 }
 
 /// What a keyring file says, in the order of its lines.

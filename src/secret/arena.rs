@@ -297,7 +297,7 @@ pub fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern 
     // SAFETY: three functions that live as long as the code; the shared library is linked with nodelete.
     match unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) } {
         0 => Ok(()),
-        number => Err(Error::system(Code::Limit, number)),
+        number => Err(Error::io(Code::Limit, &std::io::Error::from_raw_os_error(number))),
     }
 }
 

@@ -5,9 +5,12 @@
 
 pub mod alloc;
 pub mod arena;
+mod bounds;
 pub(crate) mod cancel;
 pub mod hmac;
 mod inline;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod own_stack;
 mod random;
 pub(crate) mod reserve;
 pub mod stack;

@@ -21,8 +21,8 @@ const PIECE: usize = 4 << 20;
 const LEAST: usize = 2 << 20;
 /// How many pieces there can be: what is drawn and kept, by a cache for instance, holds a piece.
 const PIECES: usize = 8;
-/// Every block begins at such a boundary.
-const ALIGN: usize = 64;
+/// Every block begins at such a boundary: two cache lines, which is what a runtime asks for that keeps threads apart.
+const ALIGN: usize = 128;
 
 thread_local! {
     /// How many border calls this thread is in. It needs no destructor, so it does not hold a library in memory.
@@ -108,6 +108,32 @@ pub fn is_inside() -> bool {
 /// `Memory` where this thread's call has drawn on the reserve. To be asked before anything becomes lasting.
 pub fn check() -> Result<()> {
     if DREW.get() { Err(Code::Memory.into()) } else { Ok(()) }
+}
+
+/// Asks for so many bytes that data will take, and lets go of them: `Memory`, before anything happens, where the system
+/// does not have them.
+pub fn foresee(bytes: usize) -> Result<()> {
+    room::<u8>(bytes).map(drop).and_then(|()| check())
+}
+
+/// A list with room for so many items, where data says how many. `Memory` where there is none.
+pub fn room<T>(count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| Code::Memory)?;
+    Ok(list)
+}
+
+/// Gathers items of which data says how many there are. It stops with `Memory` at the first one that there is no memory
+/// for, long before the reserve is used up.
+pub fn gather<T>(items: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut items = items.into_iter();
+    let mut list = room(items.size_hint().0)?;
+    items.try_for_each(|item| {
+        list.try_reserve(1).map_err(|_| Code::Memory)?;
+        list.push(item?);
+        check()
+    })?;
+    Ok(list)
 }
 
 /// A block for a call that the system gave none; null for anybody else, and when the reserve is used up.
@@ -236,6 +262,15 @@ mod tests {
         drop(inside);
         let _next = enter().unwrap();
         assert_eq!(check(), Ok(()));
+    }
+
+    #[test]
+    fn a_block_begins_where_it_was_asked_to() {
+        let (allocator, layout) = (Wiping::over(Nothing), Layout::from_size_align(200, ALIGN).unwrap());
+        let _inside = enter().unwrap();
+        let blocks = [(); 3].map(|()| unsafe { allocator.alloc(layout) });
+        assert!(blocks.iter().all(|block| !block.is_null() && block.addr() % ALIGN == 0));
+        blocks.map(|block| unsafe { allocator.dealloc(block, layout) });
     }
 
     #[test]

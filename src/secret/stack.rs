@@ -1,6 +1,9 @@
 //! Wiping the stack below a call, where moves, spills and inlined ciphers leave copies that no `Drop` reaches, and
 //! the registers, which the dynamic linker writes to the stack when the program next calls a new function.
 
+use super::bounds;
+use crate::error::{Code, Result};
+
 /// Deep enough for every path that has a card number or a key in its hands; the residue tests hold it to that.
 pub const DEPTH: usize = 32 * 1024;
 
@@ -10,15 +13,67 @@ pub const CIPHER: usize = 8 * 1024;
 /// Deep enough for a number that is read and judged, and nothing more.
 pub const SHALLOW: usize = 2560;
 
+/// What lies free below a call that may go as deep as any: less, and it gets a stack of its own.
+pub const ROOM: usize = 160 * 1024;
+
+/// What the frames of a wipe take, beside what is wiped.
+const FRAMES: usize = 1024;
+
 /// Runs `work` in a frame of its own, then overwrites `DEPTH` bytes of the stack below the caller's frame, and the
 /// registers.
 ///
 /// What `work` returns is moved out before the wipe: return secrets by writing them through a reference.
+///
+/// The wipe ends where the thread's stack does. On a stack that is not known to be the thread's, a fiber's, nobody can
+/// say where it ends: there, and where little is left for a deep wipe, `work` runs on a stack of the library's own, where
+/// the system has one.
 #[inline(never)]
 pub fn wipe_after<const DEPTH: usize, R>(work: impl FnOnce() -> R) -> R {
+    let need = if DEPTH == self::DEPTH { DEPTH + DEPTH / 2 } else { 0 };
+    with_room::<DEPTH, R, _>(need, work).unwrap_or_else(|work| {
+        let result = apart(work);
+        wipe::<DEPTH>(bounds::room_below(here()).unwrap_or(0));
+        result
+    })
+}
+
+/// [`wipe_after`] for work that needs so much stack. `Memory`, and nothing is begun, where there is none.
+#[inline(always)]
+pub fn wipe_after_in<const DEPTH: usize, R>(need: usize, work: impl FnOnce() -> R) -> Result<R> {
+    with_room::<DEPTH, R, _>(need, work).map_err(|_| Code::Memory.into())
+}
+
+/// Gives `work` back where there is no room for it.
+#[inline(always)]
+fn with_room<const DEPTH: usize, R, W: FnOnce() -> R>(need: usize, work: W) -> Result<R, W> {
+    match bounds::room_below(here()) {
+        Some(room) if room >= need => {
+            let result = apart(work);
+            wipe::<DEPTH>(room);
+            Ok(result)
+        }
+        _ => elsewhere::<DEPTH, R, W>(work),
+    }
+}
+
+#[cold]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+fn elsewhere<const DEPTH: usize, R, W: FnOnce() -> R>(work: W) -> Result<R, W> {
+    let Some(own) = super::own_stack::OwnStack::take() else { return Err(work) };
+    Ok(own.run(|| {
+        let result = apart(work);
+        wipe::<DEPTH>(bounds::room_below(here()).unwrap_or(0));
+        result
+    }))
+}
+
+/// Elsewhere a call has to do with what there is.
+#[cold]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+fn elsewhere<const DEPTH: usize, R, W: FnOnce() -> R>(work: W) -> Result<R, W> {
     let result = apart(work);
-    wipe::<DEPTH>();
-    result
+    wipe::<DEPTH>(bounds::room_below(here()).unwrap_or(0));
+    Ok(result)
 }
 
 /// Inlining would put the frames of `work` above the stretch that is wiped.
@@ -27,26 +82,62 @@ fn apart<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// A place in the caller's frame.
+#[inline(always)]
+fn here() -> usize {
+    let mark = 0_u8;
+    (&raw const mark).addr()
+}
+
+/// Wipes `DEPTH` bytes, or what there is of the `room` below the caller's frame; a little that every call has used, where
+/// that is not known.
+#[inline(always)]
+fn wipe<const DEPTH: usize>(room: usize) {
+    const { assert!(DEPTH > 0 && DEPTH % STRIDE == 0) };
+    if room >= DEPTH + FRAMES {
+        wipe_whole::<DEPTH>();
+    } else {
+        wipe_part(room.saturating_sub(FRAMES) / STRIDE * STRIDE);
+    }
+}
+
+/// Depths are multiples of it.
+const STRIDE: usize = 256;
+
+#[cfg(all(target_arch = "x86_64", not(windows)))]
+#[inline(always)]
+fn wipe_whole<const DEPTH: usize>() {
+    x86_64::wipe(DEPTH);
+}
+
+#[cfg(all(target_arch = "x86_64", not(windows)))]
+#[cold]
+#[inline(never)]
+fn wipe_part(depth: usize) {
+    x86_64::wipe(depth.max(STRIDE));
+}
+
 #[cfg(not(all(target_arch = "x86_64", not(windows))))]
-fn wipe<const DEPTH: usize>() {
+fn wipe_whole<const DEPTH: usize>() {
     zeroize::zeroize_stack::<DEPTH>();
     registers::wipe();
 }
 
-#[cfg(all(target_arch = "x86_64", not(windows)))]
-#[inline(always)]
-fn wipe<const DEPTH: usize>() {
-    const { assert!(DEPTH > 0 && DEPTH % x86_64::STRIDE == 0) };
-    x86_64::wipe(DEPTH);
+#[cfg(not(all(target_arch = "x86_64", not(windows))))]
+#[cold]
+fn wipe_part(depth: usize) {
+    match depth {
+        CIPHER.. => wipe_whole::<CIPHER>(),
+        SHALLOW.. => wipe_whole::<SHALLOW>(),
+        1024.. => wipe_whole::<1024>(),
+        _ => wipe_whole::<STRIDE>(),
+    }
 }
 
 /// Stack and registers in one: the widest registers are zero by then and need only be stored.
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 mod x86_64 {
     use std::arch::{global_asm, is_x86_feature_detected};
-
-    /// How many bytes are written before it is asked whether there are more to come.
-    pub(super) const STRIDE: usize = 256;
 
     // A function in assembly, because a compiler would keep what an `asm!` in Rust says it changes. It writes from its
     // own frame downwards, as stacks grow: first what lies above the first boundary of a cache line, then whole lines.
@@ -182,7 +273,7 @@ mod x86_64 {
     );
 
     unsafe extern "sysv64" {
-        /// `level`: 0 has SSE2, 1 AVX as well, 2 AVX-512 as well. `depth` is a multiple of [`STRIDE`], not 0.
+        /// `level`: 0 has SSE2, 1 AVX as well, 2 AVX-512 as well. `depth` is a multiple of [`super::STRIDE`], not 0.
         fn panseal_internal_wipe(level: u32, depth: usize);
     }
 
@@ -269,7 +360,7 @@ mod tests {
     #[cfg(all(target_arch = "x86_64", not(windows)))]
     fn every_path_of_this_machine_wipes_as_deep_as_it_is_told_and_no_deeper() {
         for level in 0..=x86_64::level() {
-            for depth in [x86_64::STRIDE, 2 * x86_64::STRIDE, 4 * SHALLOW] {
+            for depth in [STRIDE, 2 * STRIDE, 4 * SHALLOW] {
                 apart(plant);
                 x86_64::wipe_by(level, depth);
                 let left = left();

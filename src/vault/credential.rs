@@ -11,7 +11,7 @@ use super::store::{AuditRow, CredentialRow, Found, Rows, again};
 use super::{ID_MAX, LIST_MAX, Vault, check_fence, check_id, check_kept, check_text};
 use crate::error::{Code, Result};
 use crate::keys::{Keyring, Revoked};
-use crate::secret::SecretText;
+use crate::secret::{SecretText, reserve};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -244,7 +244,7 @@ impl Vault {
         self.ask("credential", limit)?;
         self.work(|keyring, _| {
             let sealer = Sealer::new(keyring, &self.merchant);
-            let mut credentials = Vec::new();
+            let mut credentials = reserve::room(limit)?;
             let mut behind = after.as_bytes().to_vec();
             while credentials.len() < limit {
                 let left = limit - credentials.len();
@@ -260,6 +260,7 @@ impl Vault {
                     let opened = sealer.open_credential(&row);
                     if self.unless_damaged(keyring, &row.sealed, opened)?.is_some() {
                         credentials.push(Credential::of(&row_as_it_is(row, keyring)));
+                        reserve::check()?;
                     }
                 }
                 if is_last {

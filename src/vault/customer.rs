@@ -5,6 +5,7 @@ use super::store::{CustomerRow, Found, again};
 use super::{LIST_MAX, Vault, check_id, check_kept, metadata::check_note};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use zeroize::Zeroizing;
 
 /// A customer of one merchant. What is known of it is about a person: not for logs.
@@ -127,7 +128,7 @@ impl Vault {
         check_id(after)?;
         self.ask("customer", limit)?;
         self.work(|keyring, _| {
-            let mut customers = Vec::new();
+            let mut customers = reserve::room(limit)?;
             let mut behind = after.as_bytes().to_vec();
             while customers.len() < limit {
                 let left = limit - customers.len();
@@ -140,6 +141,7 @@ impl Vault {
                 behind.clone_from(&last.key);
                 for Found { row, .. } in page.iter().filter(|found| has_id(found)) {
                     customers.push(self.customer_if_whole(keyring, row)?);
+                    reserve::check()?;
                 }
                 if page.len() < left {
                     break;

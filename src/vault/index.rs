@@ -1,12 +1,13 @@
 //! Fingerprints under a new index key for the cards that are there, a page at a time, and those of old keys removed.
 
 use super::Vault;
-use super::damage::{Damage, DamageKind};
+use super::damage::{Damage, DamageKind, prints_of};
 use super::life::BATCH;
+use super::merge::Clash;
 use super::rewrap::Position;
 use super::seal::Sealer;
 use super::store::{CardRow, Found, Id, Print, Rows};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::keys::{KeyKind, Keyring};
 use crate::secret::stack;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(super) struct IndexPage {
     pub last: Option<Position>,
     /// Those that do not open.
     pub damaged: Vec<Damage>,
+    /// Those whose fingerprint leads to another card.
+    pub clashes: Vec<Clash>,
 }
 
 impl Vault {
@@ -33,7 +36,7 @@ impl Vault {
                 cards = rows.all_cards(after.map(Position::as_key), BATCH)?;
                 Ok(())
             })?;
-            let (mut prints, mut damaged) = (Vec::new(), Vec::new());
+            let (mut wanted, mut damaged) = (Vec::new(), Vec::new());
             stack::wipe_after::<{ stack::CIPHER }, _>(|| -> Result<()> {
                 for Found { merchant, key, row: card } in &cards {
                     let opened = Sealer::new(keyring, merchant).open_card(card);
@@ -41,19 +44,23 @@ impl Vault {
                         damaged.push(Damage::of_card(DamageKind::Card, merchant, key));
                         continue;
                     };
-                    let print = keyring.fingerprint_under(generation, merchant, &pan)?;
-                    prints.push((merchant.as_str(), card.id, Print { generation, print }));
+                    let all = prints_of(keyring, merchant, &pan)?;
+                    let newest = *all.first().ok_or(Code::Internal)?;
+                    let print = Print { generation, print: newest };
+                    wanted.push(Clash { merchant: merchant.clone(), card: card.id, print, all });
                 }
                 Ok(())
             })?;
-            if !prints.is_empty() {
+            let mut clashes = Vec::new();
+            if !wanted.is_empty() {
                 self.write_again(&mut |rows| {
                     super::check_fence(rows, keyring)?;
-                    add_prints(rows, &prints)
+                    clashes = add_prints(rows, &wanted)?;
+                    Ok(())
                 })?;
             }
             let last = cards.last().filter(|_| cards.len() == BATCH).map(Position::of::<CardRow>);
-            Ok(Some(IndexPage { seen: cards.len() as u64, last, damaged }))
+            Ok(Some(IndexPage { seen: cards.len() as u64, last, damaged, clashes }))
         })
     }
 
@@ -80,17 +87,22 @@ impl Vault {
     }
 }
 
-/// Adds the fingerprints of cards, which stand merchant by merchant. One that is gone by now must not get a fingerprint
-/// that leads nowhere.
-fn add_prints(rows: &dyn Rows, prints: &[(&str, Id, Print)]) -> Result<()> {
-    for of_one in prints.chunk_by(|(one, ..), (other, ..)| one == other) {
-        let Some((merchant, ..)) = of_one.first() else { continue };
-        let ids: Vec<Id> = of_one.iter().map(|(_, id, _)| *id).collect();
-        for ((_, id, print), there) in of_one.iter().zip(rows.lock_cards(merchant, &ids)?) {
-            if there {
-                rows.add_print(merchant, print, id)?;
+/// Adds the fingerprints of cards, which stand merchant by merchant; gives those whose fingerprint leads to another card.
+/// One that is gone by now must not get a fingerprint that leads nowhere.
+fn add_prints(rows: &dyn Rows, wanted: &[Clash]) -> Result<Vec<Clash>> {
+    let mut clashes = Vec::new();
+    for of_one in wanted.chunk_by(|one, other| one.merchant == other.merchant) {
+        let Some(Clash { merchant, .. }) = of_one.first() else { continue };
+        let ids: Vec<Id> = of_one.iter().map(|wanted| wanted.card).collect();
+        for (wanted, there) in of_one.iter().zip(rows.lock_cards(merchant, &ids)?) {
+            if !there || rows.add_print(merchant, &wanted.print, &wanted.card)? {
+                continue;
+            }
+            let known = rows.known_cards(merchant, &[wanted.print.print])?.pop().flatten();
+            if known.is_none_or(|known| known.id != wanted.card) {
+                clashes.push(wanted.clone());
             }
         }
     }
-    Ok(())
+    Ok(clashes)
 }

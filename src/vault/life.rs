@@ -53,7 +53,8 @@ pub type Progress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
 pub struct Reindexed {
     /// The new generation.
     pub generation: u32,
-    /// Cards that do not open: they have no fingerprint any more.
+    /// Cards that do not open: they have no fingerprint any more. And tokens that do not open, of a card that was to be
+    /// merged with another row of it.
     pub damaged: Vec<Damage>,
 }
 
@@ -101,7 +102,8 @@ impl Vault {
     }
 
     /// Changes the index key, under which fingerprints are made: adds a new one, gives every card a fingerprint under
-    /// it, and forgets the old one and its fingerprints. A card that does not open gets none and is named.
+    /// it, and forgets the old one and its fingerprints. A card that does not open gets none and is named. Two rows of one
+    /// card, which an older version could make, become one: the tokens of both lead to it from then on.
     ///
     /// `progress` as with [`Vault::rewrap`]. 'Same card?' stays exact all the while. Stopped or killed, run it again:
     /// it goes on with the new key that is there. Several may run at once: each gives every card a fingerprint under
@@ -114,6 +116,9 @@ impl Vault {
         while let Some(page) = self.index_page(filled, after.as_ref())? {
             done += page.seen;
             damaged.extend(page.damaged);
+            for clash in &page.clashes {
+                damaged.extend(self.settle_clash(clash)?);
+            }
             if !progress(done, total.max(done)) {
                 return Err(Code::Callback.into());
             }

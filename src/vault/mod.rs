@@ -13,6 +13,7 @@ mod guard;
 mod index;
 mod instrument;
 mod life;
+mod merge;
 mod metadata;
 mod once;
 mod read;

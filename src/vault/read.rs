@@ -8,6 +8,7 @@ use crate::card::Pan;
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
 use crate::scheme::Token;
+use crate::secret::reserve;
 
 /// The most instruments of one [`Vault::list`], customers of one [`Vault::customers`], credentials of one
 /// [`Vault::credentials`], lines of one [`Vault::audit`].
@@ -69,7 +70,7 @@ impl Vault {
                 }
                 opened.instrument()
             };
-            found.into_iter().map(shown).collect()
+            reserve::gather(found.into_iter().map(shown))
         })
     }
 
@@ -80,8 +81,11 @@ impl Vault {
     ) -> Result<Vec<(InstrumentRow, CardRow)>> {
         let cards = rows.known_cards(&self.merchant, prints)?;
         let Some(card) = cards.into_iter().flatten().next() else { return Ok(Vec::new()) };
+        if card.is_gone() {
+            return Err(Code::Tampered.into());
+        }
         let instruments = rows.instruments_of(&self.merchant, &card.id)?;
-        Ok(instruments.into_iter().map(|row| (row, card.clone())).collect())
+        reserve::gather(instruments.into_iter().map(|row| Ok((row, card.clone()))))
     }
 
     /// The merchant's instruments in the order of their tokens, which is no order of time. To go on, ask again with
@@ -120,7 +124,7 @@ impl Vault {
                     None => Ok(damaged(token)),
                 }
             };
-            found.into_iter().map(one).collect()
+            reserve::gather(found.into_iter().map(one))
         })
     }
 

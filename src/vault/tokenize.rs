@@ -18,7 +18,7 @@ use crate::card::{self, Card, LuhnRule, Network};
 use crate::error::{Code, Error, Result};
 use crate::keys::Keyring;
 use crate::scheme::{Scheme, Token};
-use crate::secret::{Random, stack};
+use crate::secret::{Random, reserve, stack};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,7 +96,8 @@ impl Vault {
         self.ask("tokenize", cards.len())?;
         self.work(|keyring, now| {
             let epoch = keyring.active_epoch()?;
-            let mut drafts = Vec::with_capacity(cards.len());
+            reserve::foresee(cards.len() * CARD_ROOM)?;
+            let mut drafts = reserve::room(cards.len())?;
             let mut refused = Vec::new();
             let mut random = Random::new();
             for (place, (card, options)) in cards.iter().enumerate() {
@@ -106,16 +107,17 @@ impl Vault {
                     Err(error) if matches!(error.code(), Code::Epoch | Code::Fork) => return Err(error),
                     Err(error) => refused.push((place, error)),
                 }
+                reserve::check()?;
             }
-            let mut outcomes: Vec<Result<Instrument>> =
-                std::iter::repeat_with(|| Err(Code::Internal.into())).take(cards.len()).collect();
+            let mut outcomes: Vec<Result<Instrument>> = reserve::room(cards.len())?;
+            outcomes.resize_with(cards.len(), || Err(Code::Internal.into()));
             for (place, error) in refused {
                 outcomes[place] = Err(error);
             }
             if !drafts.is_empty() {
                 let (of, merchant) = (Arc::clone(keyring), Arc::clone(&self.merchant));
                 let keyring = Arc::clone(keyring);
-                let places: Vec<usize> = drafts.iter().map(|draft| draft.place).collect();
+                let places: Vec<usize> = reserve::gather(drafts.iter().map(|draft| Ok(draft.place)))?;
                 let job =
                     Arc::new(Tokenizing { keyring, merchant, epoch, drafts, now, done: Mutex::default() });
                 self.submit(&of, places.len() as u32, &(Arc::clone(&job) as Arc<dyn Job>))?;
@@ -128,6 +130,9 @@ impl Vault {
         })
     }
 }
+
+/// What a card of a batch takes at most, from its draft to the statement that stores it.
+const CARD_ROOM: usize = 2048;
 
 /// A card that is to be stored, with everything that can be made before the transaction. Its number, name and metadata
 /// are in it only sealed: a draft waits on the heap for its turn and for the disk.
@@ -146,6 +151,7 @@ struct Draft {
     card: CardRow,
     /// Its instrument, sealed for that card.
     instrument: InstrumentRow,
+    /// What its line says, but for the verb and the token.
     line: AuditRow,
 }
 
@@ -186,7 +192,7 @@ impl Draft {
         sealer.seal_card(epoch, &mut row, pan, random)?;
         let name = card.name().unwrap_or("").as_bytes();
         let contents = Shown { name, metadata: options.metadata, extra: options.extra };
-        let mut line = vault.line(now, "tokenize", "")?;
+        let line = vault.line(now, "tokenize", "")?;
         let mut instrument = InstrumentRow {
             token: scheme.draw(pan.digits(), random)?,
             card: row.id,
@@ -198,7 +204,6 @@ impl Draft {
             sealed: Vec::new(),
         };
         sealer.seal_instrument(epoch, &mut instrument, contents, random)?;
-        line.token = instrument.token.as_str().into();
         let print = |generation| {
             let print = keyring.fingerprint_under(generation, &vault.merchant, pan)?;
             Ok(Print { generation, print })
@@ -267,7 +272,7 @@ impl Job for Tokenizing {
     fn run(&self, rows: &dyn Rows) -> Result<()> {
         check_fence(rows, &self.keyring)?;
         check_chain(rows, &self.merchant)?;
-        let mut run = Run::new(self, rows);
+        let mut run = Run::new(self, rows)?;
         run.replay()?;
         run.find_cards()?;
         for place in 0..self.drafts.len() {
@@ -278,6 +283,7 @@ impl Job for Tokenizing {
                     }
                     other => other?,
                 }
+                reserve::check()?;
             }
         }
         let outcomes = run.finish()?;
@@ -337,11 +343,12 @@ enum Known {
 }
 
 impl<'r> Run<'r> {
-    fn new(job: &'r Tokenizing, rows: &'r dyn Rows) -> Run<'r> {
-        let mut outcomes = Vec::new();
-        outcomes.resize_with(job.drafts.len(), || None);
+    fn new(job: &'r Tokenizing, rows: &'r dyn Rows) -> Result<Run<'r>> {
+        let count = job.drafts.len();
+        let (mut outcomes, made) = (reserve::room(count)?, reserve::room(count)?);
+        outcomes.resize_with(count, || None);
         let (of_card, of_key) = (HashMap::new(), HashMap::new());
-        Run { job, rows, outcomes, made: Vec::new(), of_card, of_key, known: Vec::new() }
+        Ok(Run { job, rows, outcomes, made, of_card, of_key, known: Vec::new() })
     }
 
     fn sealer(&self) -> Sealer<'r> {
@@ -391,17 +398,19 @@ impl<'r> Run<'r> {
     fn find_cards(&mut self) -> Result<()> {
         let job = self.job;
         let pending = || job.drafts.iter().enumerate().filter(|(place, _)| self.outcomes[*place].is_none());
-        let prints: Vec<Fingerprint> =
-            pending().flat_map(|(_, draft)| draft.prints.iter().map(|print| print.print)).collect();
+        let prints = pending().flat_map(|(_, draft)| draft.prints.iter().map(|print| Ok(print.print)));
+        let prints: Vec<Fingerprint> = reserve::gather(prints)?;
         let mut stored = self.rows.known_cards(&job.merchant, &prints)?.into_iter();
         let mut first: HashMap<&Fingerprint, usize> = HashMap::new();
-        let mut known: Vec<Option<Known>> = std::iter::repeat_with(|| None).take(job.drafts.len()).collect();
-        let mut ids: Vec<Id> = Vec::new();
+        let (mut known, mut ids) = (reserve::room(job.drafts.len())?, reserve::room(job.drafts.len())?);
+        known.resize_with(job.drafts.len(), || None);
         for (place, draft) in pending() {
+            reserve::check()?;
             let found = (0..draft.prints.len()).filter_map(|_| stored.next().flatten()).last();
             known[place] = match (found, draft.prints.first()) {
                 (Some(card), _) => {
-                    ids.push(card.id);
+                    // One that is not there is damage, and does not open.
+                    ids.extend((!card.is_gone()).then_some(card.id));
                     Some(Known::Stored(card))
                 }
                 (None, Some(print)) => match first.get(&print.print) {
@@ -577,7 +586,7 @@ impl<'r> Run<'r> {
         }
         let mut all = draft.scheme.all_surrogates(draft.like())?;
         loop {
-            let some: Vec<Token> = all.by_ref().take(SCAN).collect();
+            let some: Vec<Token> = reserve::gather(all.by_ref().take(SCAN).map(Ok))?;
             match free(&some)? {
                 Some(token) => return Ok(token),
                 None if some.is_empty() => return Err(Code::Exhausted.into()),
@@ -589,16 +598,20 @@ impl<'r> Run<'r> {
     /// Inserts all that was made, and puts the outcomes in order.
     fn finish(self) -> Result<Vec<Result<Instrument>>> {
         let job = self.job;
-        let results: Vec<Result<Instrument>> = (0..job.drafts.len()).map(|place| self.shown(place)).collect();
-        let mut says = Vec::with_capacity(results.len());
+        let results = reserve::gather((0..job.drafts.len()).map(|place| Ok(self.shown(place))))?;
+        let mut says = reserve::room(results.len())?;
         for (place, result) in results.iter().enumerate() {
             says.extend(audit_line(&job.drafts[place], place == 0, result)?);
+            reserve::check()?;
         }
         let lines = chained(self.rows, &job.keyring, &job.merchant, says)?;
-        let mut fresh = Fresh { lines: &lines, ..Fresh::default() };
+        let (cards, instruments) = (reserve::room(self.made.len())?, reserve::room(self.made.len())?);
+        let keys = reserve::room(self.of_key.len())?;
+        let mut fresh = Fresh { lines: &lines, cards, instruments, keys, ..Fresh::default() };
         for made in &self.made {
             if made.card_is_new {
                 let prints = &job.drafts[made.draft].prints;
+                fresh.prints.try_reserve(prints.len()).map_err(|_| Code::Memory)?;
                 fresh.cards.push(&made.card);
                 fresh.prints.extend(prints.iter().map(|print| (*print, made.card.id)));
             }

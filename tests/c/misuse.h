@@ -83,6 +83,8 @@ struct outputs {
     uint32_t epoch, slot;
     unsigned char before_changed[GUARD];
     int32_t changed;
+    unsigned char before_commitment[GUARD];
+    uint8_t commitment[PANSEAL_COMMITMENT_LEN];
     unsigned char before_tokenizer[GUARD];
     panseal_tokenizer *tokenizer;
     unsigned char before_purged[GUARD];
@@ -160,6 +162,7 @@ struct call {
     int64_t *generation;
     uint32_t *epoch, *slot;
     int32_t *changed;
+    uint8_t *commitment;
     const char *second_literal;
     panseal_root_fn root_fn;
     panseal_tokenizer **tokenizer_out;
@@ -205,7 +208,8 @@ extern const struct function card_check, card_mask, root_create, vault_open, vau
     chip_record, tlv_find, iso8583_number, iso8583_expiry, iso8583_track2, scan_text, root_split, classify,
     tokenizer_open, tokenizer_close, tokenizer_tokenize, tokenizer_detokenize, tokenizer_tokenize_many,
     tokenizer_detokenize_many, tokenizer_candidates, tokenizer_retokenize, tokenizer_rotate, tokenizer_destroy,
-    tokenizer_free_slot, tokenizer_change_root, tokenizer_status, tokenizer_refresh,
+    tokenizer_free_slot, tokenizer_change_root, tokenizer_status, tokenizer_commitment,
+    tokenizer_refresh,
     chip_service_code, chip_sequence, holds_number, scanner_feed, scanner_finish, scanner_close,
     vault_tokenize_many;
 
@@ -241,9 +245,16 @@ enum kind { INPUT, OUTPUT, ERROR };
 
 /* The wrong calls that every struct knows: sizes, tails, odd places. */
 #define STRUCT(function, argument, kind) \
-    rows_of_struct(&function, #argument, offsetof(struct call, argument), sizeof *((struct call *)0)->argument, kind)
+    rows_of_struct(&function, #argument, offsetof(struct call, argument), sizeof *((struct call *)0)->argument, \
+                   sizeof *((struct call *)0)->argument, kind)
 
-void rows_of_struct(const struct function *function, const char *name, size_t argument, size_t size, enum kind kind);
+/* The same of a struct that once ended before the field `added`, as older programs have it. */
+#define GROWN(function, argument, added, kind) \
+    rows_of_struct(&function, #argument, offsetof(struct call, argument), sizeof *((struct call *)0)->argument, \
+                   (size_t)((char *)&((struct call *)0)->argument->added - (char *)((struct call *)0)->argument), kind)
+
+void rows_of_struct(const struct function *function, const char *name, size_t argument, size_t size, size_t first,
+                    enum kind kind);
 
 /* A block of exactly the size it needs, so that a byte read beyond it is noticed. Freed when the next row begins. */
 void *block(struct call *call, size_t size);

@@ -378,9 +378,10 @@ static unsigned char *copy_of(struct call *c, size_t argument, size_t size, size
     return copy;
 }
 
-void rows_of_struct(const struct function *function, const char *name, size_t argument, size_t size, enum kind kind)
+void rows_of_struct(const struct function *function, const char *name, size_t argument, size_t size, size_t first,
+                    enum kind kind)
 {
-    const uint32_t wrong[] = {0, 1, 3, 4, (uint32_t)size / 2, (uint32_t)size - 1, 1u << 16, 1u << 31, UINT32_MAX};
+    const uint32_t wrong[] = {0, 1, 3, 4, (uint32_t)first / 2, (uint32_t)first - 1, 1u << 16, 1u << 31, UINT32_MAX};
     unsigned char before[1024];
     char row[128];
     unsigned char *copy;
@@ -395,6 +396,14 @@ void rows_of_struct(const struct function *function, const char *name, size_t ar
         snprintf(row, sizeof row, "%s->struct_size = %lu", name, (unsigned long)wrong[i]);
         end(c, row, PANSEAL_E_STRUCT);
         holds(row, memcmp(before, copy, size) == 0);
+    }
+    if (first < size) {
+        const uint32_t old = (uint32_t)first;
+        c = begin(function);
+        copy = copy_of(c, argument, first, 0, 0);
+        memcpy(copy, &old, sizeof old);
+        snprintf(row, sizeof row, "%s of an older program", name);
+        end(c, row, PANSEAL_OK);
     }
     for (size_t tail = 1; tail <= 16; tail += 15) {
         c = begin(function);
@@ -426,14 +435,14 @@ void struct_rows(void)
     STRUCT(card_check, card, INPUT);
     STRUCT(card_check, info, OUTPUT);
     STRUCT(card_check, err, ERROR);
-    STRUCT(vault_open, how, INPUT);
+    GROWN(vault_open, how, second_root, INPUT);
     STRUCT(vault_open, err, ERROR);
     STRUCT(vault_merchant, err, ERROR);
     STRUCT(vault_tokenize, card, INPUT);
     STRUCT(vault_tokenize, options, INPUT);
-    STRUCT(vault_tokenize, instrument, OUTPUT);
+    GROWN(vault_tokenize, instrument, damaged, OUTPUT);
     STRUCT(vault_tokenize, err, ERROR);
-    STRUCT(vault_lookup, instrument, OUTPUT);
+    GROWN(vault_lookup, instrument, damaged, OUTPUT);
     STRUCT(vault_lookup, err, ERROR);
     STRUCT(vault_detokenize, err, ERROR);
     STRUCT(vault_deactivate, err, ERROR);

@@ -93,6 +93,7 @@ static void open_rows(void)
 static void value_rows(void)
 {
     static const size_t absurd[] = {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX / 2, 65537};
+    uint8_t commitment[PANSEAL_COMMITMENT_LEN];
     panseal_tokenizer *till;
     panseal_open_options how = good_tokenizer_options();
 
@@ -157,6 +158,8 @@ static void value_rows(void)
     ROW(tokenizer_change_root, PANSEAL_E_ARGUMENT, c->literal = "");
     ROW(tokenizer_change_root, PANSEAL_E_UTF8, c->literal = "file:\xff");
 
+    ROW(tokenizer_commitment, PANSEAL_OK, c->err = NULL);
+    ROW(tokenizer_commitment, PANSEAL_E_NULL, c->commitment = NULL);
     ROW(tokenizer_refresh, PANSEAL_OK, c->changed = NULL);
     ROW(tokenizer_refresh, PANSEAL_OK, c->err = NULL);
     ROW(tokenizer_status, PANSEAL_OK, c->generation = NULL);
@@ -170,6 +173,12 @@ static void value_rows(void)
     ROW(classify, PANSEAL_OK, c->slot = NULL);
     ROW(classify, PANSEAL_OK, c->text.ptr = NULL);
     ROW(classify, PANSEAL_E_NULL, c->epoch = NULL);
+
+    /* The keyring is known again by what it said. */
+    HOLDS(panseal_tokenizer_commitment(good_tokenizer, commitment, NULL) == PANSEAL_OK);
+    ROW(tokenizer_open, PANSEAL_OK, c->how->commitment = commitment);
+    commitment[0] ^= 1;
+    ROW(tokenizer_open, PANSEAL_E_TAMPERED, c->how->commitment = commitment);
 
     /* A till's handle. */
     how.flags = PANSEAL_OPEN_NO_REVEAL;
@@ -281,7 +290,7 @@ static void epoch_rows(void)
 
 void token_rows(void)
 {
-    STRUCT(tokenizer_open, how, INPUT);
+    GROWN(tokenizer_open, how, second_root, INPUT);
     STRUCT(tokenizer_open, err, ERROR);
     STRUCT(tokenizer_detokenize, expect, INPUT);
     STRUCT(tokenizer_tokenize, err, ERROR);
@@ -289,6 +298,7 @@ void token_rows(void)
     STRUCT(tokenizer_retokenize, expect, INPUT);
     STRUCT(tokenizer_tokenize_many, column, INPUT);
     STRUCT(tokenizer_detokenize_many, column, INPUT);
+    STRUCT(tokenizer_commitment, err, ERROR);
     STRUCT(tokenizer_refresh, err, ERROR);
     STRUCT(root_split, err, ERROR);
     open_rows();
@@ -303,8 +313,8 @@ void token_rows(void)
 static const struct function *const with_handle[] = {
     &tokenizer_tokenize,   &tokenizer_detokenize, &tokenizer_tokenize_many, &tokenizer_detokenize_many,
     &tokenizer_candidates, &tokenizer_retokenize, &tokenizer_rotate,        &tokenizer_destroy,
-    &tokenizer_free_slot,  &tokenizer_change_root, &tokenizer_status,       &tokenizer_refresh,
-    &tokenizer_close};
+    &tokenizer_free_slot,  &tokenizer_change_root, &tokenizer_status,       &tokenizer_commitment,
+    &tokenizer_refresh,    &tokenizer_close};
 
 static void refuse(const char *name, uintptr_t bits)
 {

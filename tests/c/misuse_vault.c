@@ -532,19 +532,19 @@ static void vault_struct_rows(void)
 {
     STRUCT(vault_tokenize_many, card, INPUT);
     STRUCT(vault_tokenize_many, options, INPUT);
-    STRUCT(vault_tokenize_many, instrument, OUTPUT);
+    GROWN(vault_tokenize_many, instrument, damaged, OUTPUT);
     STRUCT(vault_tokenize_many, err, ERROR);
     STRUCT(list, query, INPUT);
-    STRUCT(list, instrument, OUTPUT);
+    GROWN(list, instrument, damaged, OUTPUT);
     STRUCT(list, err, ERROR);
     STRUCT(count, query, INPUT);
-    STRUCT(find, instrument, OUTPUT);
+    GROWN(find, instrument, damaged, OUTPUT);
     STRUCT(name, err, ERROR);
     STRUCT(metadata, err, ERROR);
     STRUCT(update, change, INPUT);
-    STRUCT(update, instrument, OUTPUT);
+    GROWN(update, instrument, damaged, OUTPUT);
     STRUCT(delete_one, err, ERROR);
-    STRUCT(purge, purged, OUTPUT);
+    GROWN(purge, purged, damaged, OUTPUT);
     STRUCT(customer_create, customer, OUTPUT);
     STRUCT(customer_get, customer, OUTPUT);
     STRUCT(customer_list, customer, OUTPUT);
@@ -553,7 +553,7 @@ static void vault_struct_rows(void)
     STRUCT(check_all, err, ERROR);
     STRUCT(change_index, err, ERROR);
     STRUCT(change_root, err, ERROR);
-    STRUCT(state_of, state, OUTPUT);
+    GROWN(state_of, state, commitment, OUTPUT);
     STRUCT(state_of, vault_epochs, OUTPUT);
     STRUCT(audit, audit_query, INPUT);
     STRUCT(audit, lines, OUTPUT);
@@ -769,6 +769,7 @@ static void trail(void)
     panseal_vault_state state;
     panseal_audit_report report;
     uint64_t pruned = 0;
+    int64_t newest = 0;
 
     PANSEAL_INIT(state);
     PANSEAL_INIT(report);
@@ -791,13 +792,14 @@ static void trail(void)
         if (count > 0) {
             HOLDS(memcmp(query.after, lines[0].id, sizeof query.after) < 0);
             memcpy(query.after, lines[count - 1].id, sizeof query.after);
+            newest = lines[count - 1].at;
         }
     } while (count > 0);
     HOLDS(all > 10);
     HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
     HOLDS(report.fault == PANSEAL_AUDIT_WHOLE && report.merchants > 0 && report.joined >= all && report.pruned == 0);
     HOLDS(panseal_vault_prune_audit(life, 1, &pruned, NULL) == PANSEAL_OK && pruned == 0);
-    HOLDS(panseal_vault_prune_audit(life, lines[0].at + 1000, &pruned, NULL) == PANSEAL_OK && pruned >= all);
+    HOLDS(panseal_vault_prune_audit(life, newest + 1000, &pruned, NULL) == PANSEAL_OK && pruned >= all);
     HOLDS(panseal_vault_verify_audit(life, state.audit_head, &report, NULL) == PANSEAL_OK);
     HOLDS(report.fault == PANSEAL_AUDIT_WHOLE && report.pruned == pruned);
     state.audit_head[31] ^= 1;
@@ -871,6 +873,64 @@ static void right_calls(void)
     HOLDS(panseal_has_feature("postgres") == 1);
 }
 
+/* ---- arrays of a program that knows more ---- */
+
+enum { MORE = 32, WIDE = 2 };
+
+/* Rows with more fields than the library knows, of which only the first was initialised. */
+static void *wide(struct call *c, size_t size)
+{
+    uint32_t stride = (uint32_t)(size + MORE);
+    unsigned char *rows = block(c, WIDE * stride);
+    memset(rows, 0, stride);
+    memset(rows + stride, PATTERN, stride);
+    memcpy(rows, &stride, sizeof stride);
+    return rows;
+}
+
+static void end_wide(struct call *c, const void *rows, size_t size)
+{
+    static const unsigned char zeros[MORE] = {0};
+    const unsigned char *second = (const unsigned char *)rows + size + MORE;
+    uint32_t stride;
+    end(c, "rows of a program that knows more", PANSEAL_OK);
+    memcpy(&stride, second, sizeof stride);
+    holds(c->function->name, stride == size + MORE);
+    holds(c->function->name, memcmp(second + size, zeros, MORE) == 0);
+}
+
+#define WIDE_ROWS(of, field, cap) \
+    do { \
+        struct call *c = begin(&of); \
+        void *rows = wide(c, sizeof *c->field); \
+        c->field = rows; \
+        c->cap = WIDE; \
+        end_wide(c, rows, sizeof *c->field); \
+    } while (0)
+
+static void wide_rows(void)
+{
+    struct call *c;
+    panseal_card *cards;
+    void *rows;
+    make_customer("wide-1", "");
+    make_customer("wide-2", "");
+    WIDE_ROWS(list, instrument, page_cap);
+    WIDE_ROWS(find, instrument, page_cap);
+    WIDE_ROWS(customer_list, customer, page_cap);
+    WIDE_ROWS(audit, lines, page_cap);
+    WIDE_ROWS(tokenizer_status, epochs, epochs_cap);
+
+    c = begin(&vault_tokenize_many);
+    cards = block(c, WIDE * sizeof *cards);
+    cards[0] = cards[1] = c->in.card;
+    rows = wide(c, sizeof *c->instrument);
+    c->card = cards;
+    c->cards = WIDE;
+    c->instrument = rows;
+    end_wide(c, rows, sizeof *c->instrument);
+}
+
 void vault_rows(void)
 {
     option_rows();
@@ -880,6 +940,7 @@ void vault_rows(void)
     change_rows();
     key_rows();
     vault_struct_rows();
+    wide_rows();
     right_calls();
 }
 

@@ -36,6 +36,18 @@ impl Place {
         Place::at(|folder| format!("sqlite:{}", folder.join("cards.db").display()))
     }
 
+    /// The same where no disk is behind it, if there is such a folder: for tests that commit very often.
+    pub fn without_disk() -> Place {
+        let mut place = Place::sqlite();
+        if Path::new("/dev/shm").is_dir() {
+            place.folder = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+            place.url = format!("sqlite:{}", place.db().display());
+            place.root = format!("file:{}", place.folder.path().join("cards.root").display());
+            Root::create(&place.root).unwrap();
+        }
+        place
+    }
+
     /// A place that `url` names, with a new root key.
     pub fn at(url: impl FnOnce(&Path) -> String) -> Place {
         let folder = super::support::directory();

@@ -1,6 +1,6 @@
 //! What the vault costs beside raw inserts and selects of the same rows, and a dialect's request beside the work inside
 //! it: `cargo run --release -- [sqlite|memory|postgres]`, and `-- scale 5000000 [FOLDER]` for a large vault, which is kept
-//! in the folder for the next run. `+word` picks the lines with that word.
+//! in the folder for the next run. `+word` picks the lines with that word. `-- turns STORE` is for `../beside.py`.
 //!
 //! Both sides of a line work in one run, by turns, on tables that the library has made, with its settings. The raw side
 //! has its rows ready and its statements prepared; what it writes is as long and as random as what the
@@ -18,6 +18,7 @@ mod scale;
 #[allow(dead_code, reason = "the tests' own: they take more of it")]
 #[path = "../../../tests/support/postgres.rs"]
 mod server;
+mod turns;
 
 use panseal::keys::Root;
 use panseal::vault::{OpenOptions, Vault};
@@ -27,6 +28,11 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |what: &str| wanted.iter().all(|word| word == what || word.starts_with('+'));
     let folder = tempfile::tempdir().expect("a folder");
+    if let Some(at) = wanted.iter().position(|word| word == "turns") {
+        let store = wanted.get(at + 1).expect("turns STORE");
+        let size = wanted.get(at + 2).map_or(0, |size| size.parse().expect("a number of rows"));
+        return turns::run(folder.path(), store, size);
+    }
     refuse_memory(folder.path());
     if let Some(at) = wanted.iter().position(|word| word == "scale") {
         let size = wanted.get(at + 1).and_then(|size| size.parse().ok()).expect("scale ROWS");

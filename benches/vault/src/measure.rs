@@ -25,6 +25,18 @@ pub struct Each {
     processor: f64,
 }
 
+impl Each {
+    /// Time.
+    pub fn time(self) -> f64 {
+        self.time
+    }
+
+    /// Processor time of all threads of this process.
+    pub fn processor(self) -> f64 {
+        self.processor
+    }
+}
+
 /// What `work` takes.
 pub fn timed(work: impl FnOnce()) -> Took {
     let (start, before) = (Instant::now(), processor());

@@ -4,7 +4,7 @@ use super::cards::{Numbers, checked};
 use super::measure::{Line, Took, timed};
 use super::on_sqlite::{store, tokenize_batch, tokenize_each};
 use super::raw_postgres::Raw;
-use super::row::RawRow;
+use super::row::{RawRow, packed_text};
 use super::server::{Server, Settings};
 use panseal::vault::{TokenizeOptions, Vault};
 use std::hint::black_box;
@@ -79,7 +79,7 @@ fn from_threads(vault: &Vault, raw: &mut [Raw], numbers: &mut Numbers) {
 }
 
 /// All at once, from the moment when all threads are there to that when all are done.
-fn together(work: &mut [impl FnMut() + Send]) -> Took {
+pub fn together(work: &mut [impl FnMut() + Send]) -> Took {
     let (start, end) = (Barrier::new(work.len() + 1), Barrier::new(work.len() + 1));
     thread::scope(|scope| {
         for work in work {
@@ -103,6 +103,7 @@ fn look_ups(server: &Server, vault: &Vault, numbers: &mut Numbers) {
     let tokens = store(vault, &numbers.take(STORED));
     server.sql("analyze");
     let mut raw = Raw::new(&server.url());
+    let packed: Vec<_> = tokens.iter().map(|token| packed_text(token)).collect();
     let some = |round: usize| (0..COUNT).map(move |at| (round * COUNT + at) * 7919 % STORED);
     let ours = |round| {
         let look_up =
@@ -110,7 +111,7 @@ fn look_ups(server: &Server, vault: &Vault, numbers: &mut Numbers) {
         timed(|| some(round).for_each(look_up)).each(COUNT)
     };
     let theirs = |round| {
-        let look_up = |at: usize| drop(black_box(raw.read(&tokens[at])));
+        let look_up = |at: usize| drop(black_box(raw.read(&packed[at])));
         timed(|| some(round).for_each(look_up)).each(COUNT)
     };
     Line::new("PostgreSQL: lookup / raw select", "<= 1.5").run(40, ours, theirs);

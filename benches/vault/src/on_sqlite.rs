@@ -2,8 +2,8 @@
 
 use super::cards::{Numbers, checked};
 use super::measure::{Each, Line, median, timed};
-use super::raw_sqlite::{Inserts, SELECT, checkpoint, columns, commits, connect, connect_to_write};
-use super::row::{MERCHANT, RawRow};
+use super::raw_sqlite::{Inserts, SELECT, checkpoint, columns, commits, connect, connect_to_write, merchant};
+use super::row::{RawRow, packed_text};
 use panseal::card::Card;
 use panseal::vault::{TokenizeOptions, Vault};
 use rusqlite::{Connection, params};
@@ -155,6 +155,8 @@ fn look_ups(pair: &Pair, numbers: &mut Numbers) {
     let numbers = numbers.take(STORED);
     let tokens = store(&pair.vault, &numbers);
     let reader = connect(&pair.path);
+    let merchant = merchant(&reader);
+    let packed: Vec<_> = tokens.iter().map(|token| packed_text(token)).collect();
     let mut select = reader.prepare(SELECT).expect("a statement");
     let some = |round: usize| (0..COUNT).map(move |at| (round * COUNT + at) * 7919 % STORED);
     let ours = |round| {
@@ -164,7 +166,7 @@ fn look_ups(pair: &Pair, numbers: &mut Numbers) {
     };
     let theirs = |round| {
         let look_up = |at: usize| {
-            black_box(select.query_row(params![MERCHANT, tokens[at]], |row| columns(row)).expect("a row"));
+            black_box(select.query_row(params![merchant, packed[at]], |row| columns(row)).expect("a row"));
         };
         timed(|| some(round).for_each(look_up)).each(COUNT)
     };

@@ -1,6 +1,6 @@
 //! The raw side on SQLite: rusqlite, prepared statements, the vault's tables and settings.
 
-use super::row::{MERCHANT, RawRow};
+use super::row::{MERCHANT, RawRow, TOKENIZE};
 use rusqlite::{Connection, Row, Statement, params};
 use std::fs;
 use std::path::Path;
@@ -32,8 +32,22 @@ pub fn connect_to_write(path: &Path) -> Connection {
     connection
 }
 
+/// The number of the merchant, whose row is made where it is not there.
+pub fn merchant(connection: &Connection) -> i64 {
+    let make = "insert into merchant (name) values (?1) on conflict (name) do nothing";
+    connection.execute(make, [MERCHANT]).expect("a merchant");
+    let number =
+        connection.query_row("select id from merchant where name = ?1", [MERCHANT], |row| row.get(0));
+    number.expect("a merchant")
+}
+
+/// Raw lines stand in a chain that no vault opens.
+const CHAIN: i64 = -1;
+
 /// Inserts, prepared once.
 pub struct Inserts<'c> {
+    merchant: i64,
+    last_line: i64,
     begin: Statement<'c>,
     card: Statement<'c>,
     print: Statement<'c>,
@@ -44,8 +58,13 @@ pub struct Inserts<'c> {
 
 impl<'c> Inserts<'c> {
     pub fn new(connection: &'c Connection) -> Inserts<'c> {
+        let merchant = merchant(connection);
+        let last_line = "select coalesce(max(seq), 0) from audit where merchant = ?1 and chain = ?2";
+        let last_line = connection.query_row(last_line, [merchant, CHAIN], |row| row.get(0));
         let prepare = |sql: &str| connection.prepare(sql).expect("a statement");
         Inserts {
+            merchant,
+            last_line: last_line.expect("lines"),
             begin: prepare("begin immediate"),
             card: prepare(
                 "insert into card (id, merchant, network, iin, last4, pan) values (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -59,8 +78,8 @@ impl<'c> Inserts<'c> {
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             ),
             audit: prepare(
-                "insert into audit (merchant, id, at, actor, action, token, reason)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "insert into audit (merchant, chain, seq, at, actor, action, token, reason, mac)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             ),
             commit: prepare("commit"),
         }
@@ -69,15 +88,16 @@ impl<'c> Inserts<'c> {
     /// Writes rows in one transaction.
     pub fn write(&mut self, rows: &[RawRow]) {
         self.begin.execute([]).expect("begin");
+        let merchant = self.merchant;
         for row in rows {
-            let RawRow { card, iin, last4, pan, print, token, created_at, sealed, line } = row;
-            self.card.execute(params![card, MERCHANT, "visa", iin, last4, pan]).expect("a card");
-            self.print.execute(params![MERCHANT, print, card, 1]).expect("a fingerprint");
-            let instrument = params![MERCHANT, token, card, "", 203_112, 1, created_at, 0, sealed];
+            let RawRow { card, iin, last4, pan, print, token, created_at, sealed, mac } = row;
+            self.card.execute(params![card, merchant, "visa", iin, last4, pan]).expect("a card");
+            self.print.execute(params![merchant, print, card, 1]).expect("a fingerprint");
+            let instrument = params![merchant, token, card, "", 203_112, 1, created_at, 0, sealed];
             self.instrument.execute(instrument).expect("an instrument");
-            self.audit
-                .execute(params![MERCHANT, line, created_at, "", "tokenize", token, ""])
-                .expect("a line");
+            self.last_line += 1;
+            let line = params![merchant, CHAIN, self.last_line, created_at, "", TOKENIZE, token, "", mac];
+            self.audit.execute(line).expect("a line");
         }
         self.commit.execute([]).expect("commit");
     }
@@ -87,7 +107,7 @@ impl<'c> Inserts<'c> {
 pub const SELECT: &str = "
     select i.token, i.card, i.customer, i.expiry, i.active, i.created_at, i.keep_until, i.sealed,
            c.id, c.network, c.iin, c.last4, c.pan
-    from instrument i left join card c on c.id = i.card where i.merchant = ?1 and i.token = ?2";
+    from instrument i left join card c on c.merchant = i.merchant and c.id = i.card where i.merchant = ?1 and i.token = ?2";
 
 /// One step of [`SELECT`]: a token is looked for in its index, and nothing else is read.
 pub const IN_INDEX: &str = "select token from instrument where merchant = ?1 and token = ?2";
@@ -95,7 +115,7 @@ pub const IN_INDEX: &str = "select token from instrument where merchant = ?1 and
 /// All columns of a row of [`SELECT`], as values that one can keep.
 pub fn columns(row: &Row<'_>) -> rusqlite::Result<impl Sized + use<>> {
     type Text = String;
-    let instrument: (Text, Vec<u8>, Text, i32, bool) =
+    let instrument: (Vec<u8>, Vec<u8>, Text, i32, bool) =
         (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
     let rest: (i64, i64, Vec<u8>) = (row.get(5)?, row.get(6)?, row.get(7)?);
     let card: (Vec<u8>, Text, Text, Text, Vec<u8>) =

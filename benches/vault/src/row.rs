@@ -1,11 +1,15 @@
 //! What a tokenization writes, made beforehand for the raw side: a card, its fingerprint, an instrument and a line of
-//! the audit trail, of the same lengths and as random.
+//! the audit trail with its MAC, of the same lengths and as random.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub const MERCHANT: &str = "m1";
 
+/// A packed token of 48 hexadecimal digits.
+const TOKEN: usize = 1 + 24;
+/// The number of `tokenize` among the actions.
+pub const TOKENIZE: i64 = 1;
 /// Format, epoch, nonce, ciphertext, tag.
 const SEALED_CARD: usize = 5 + 12 + 8 + 16;
 const SEALED_INSTRUMENT: usize = 5 + 12 + 112 + 16;
@@ -15,11 +19,11 @@ pub struct RawRow {
     pub iin: String,
     pub last4: String,
     pub pan: Vec<u8>,
-    pub print: [u8; 32],
-    pub token: String,
+    pub print: [u8; 16],
+    pub token: [u8; TOKEN],
     pub created_at: i64,
     pub sealed: Vec<u8>,
-    pub line: [u8; 16],
+    pub mac: [u8; 16],
 }
 
 impl RawRow {
@@ -30,10 +34,10 @@ impl RawRow {
             last4: "4242".into(),
             pan: random::<SEALED_CARD>().into(),
             print: random(),
-            token: random::<24>().map(|byte| format!("{byte:02x}")).concat(),
+            token: packed(&random()),
             created_at: panseal::vault::now(),
             sealed: random::<SEALED_INSTRUMENT>().into(),
-            line: id(),
+            mac: random(),
         }
     }
 
@@ -53,7 +57,20 @@ fn id() -> [u8; 16] {
     id
 }
 
-fn random<const N: usize>() -> [u8; N] {
+/// As the tables hold a token of these bytes, whose text is their hexadecimal digits.
+fn packed(bytes: &[u8; TOKEN - 1]) -> [u8; TOKEN] {
+    let mut token = [1; TOKEN];
+    token[1..].copy_from_slice(bytes);
+    token
+}
+
+/// The same for a token's text.
+pub fn packed_text(token: &str) -> [u8; TOKEN] {
+    let byte = |at: usize| u8::from_str_radix(&token[2 * at..2 * at + 2], 16).expect("a token of digits");
+    packed(&std::array::from_fn(byte))
+}
+
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("random bytes");
     bytes

@@ -5,8 +5,8 @@
 use super::cards::{checked, number};
 use super::measure::{Each, Line, timed};
 use super::on_sqlite::{store, tokenize_batch, tokenize_each};
-use super::raw_sqlite::{IN_INDEX, Inserts, SELECT, columns, connect, connect_to_write};
-use super::row::{MERCHANT, RawRow};
+use super::raw_sqlite::{IN_INDEX, Inserts, SELECT, columns, connect, connect_to_write, merchant};
+use super::row::{RawRow, packed_text};
 use panseal::vault::{Reuse, TokenizeOptions, Vault};
 use rusqlite::{Connection, params};
 use std::fs;
@@ -21,7 +21,7 @@ const BATCH: usize = 1000;
 const GOAL: &str = "<= 1.5";
 
 /// A filled vault, and some of what is in it.
-struct Filled {
+pub struct Filled {
     vault: Vault,
     reader: Connection,
     writer: Connection,
@@ -31,7 +31,7 @@ struct Filled {
 }
 
 impl Filled {
-    fn new(folder: &Path, size: u64) -> Filled {
+    pub fn new(folder: &Path, size: u64) -> Filled {
         let path = folder.join(format!("{size}.db"));
         let vault = super::open(folder, &format!("sqlite:{}", path.display()));
         let every = (size / SAMPLE as u64).max(1);
@@ -62,6 +62,10 @@ impl Filled {
         filled
     }
 
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     fn holds(&self, place: u64) -> bool {
         let numbers = [number(place)];
         !self.vault.find(checked(&numbers)[0].number()).expect("an answer").is_empty()
@@ -87,6 +91,18 @@ impl Filled {
         (first..self.size).map(number).collect()
     }
 }
+
+/// What a verb is called, how many operations a round has, and a round.
+pub type Verb = (&'static str, usize, fn(&mut Filled, usize) -> Each);
+
+/// Of the vault alone.
+pub const VERBS: [Verb; 5] = [
+    ("lookup", 1000, look_up),
+    ("find", 1000, find),
+    ("tokenize of a known card, reused", 100, reuse),
+    ("tokenize of a new card", 100, insert),
+    ("tokenize_many of 1000", BATCH, insert_many),
+];
 
 pub fn run(folder: &Path, size: u64) {
     println!("{:>9} rows: {:>5} KiB resident", 0, resident());
@@ -123,8 +139,9 @@ fn look_up(filled: &mut Filled, round: usize) -> Each {
 
 fn select(filled: &mut Filled, round: usize) -> Each {
     let mut select = filled.reader.prepare_cached(SELECT).expect("a statement");
+    let merchant = merchant(&filled.reader);
     let look_up = |at: usize| {
-        let row = select.query_row(params![MERCHANT, filled.tokens[at]], |row| columns(row));
+        let row = select.query_row(params![merchant, packed_text(&filled.tokens[at])], |row| columns(row));
         black_box(row.expect("a row"));
     };
     timed(|| some(filled, round, 1000).for_each(look_up)).each(1000)
@@ -132,8 +149,10 @@ fn select(filled: &mut Filled, round: usize) -> Each {
 
 fn in_index(filled: &mut Filled, round: usize) -> Each {
     let mut select = filled.reader.prepare_cached(IN_INDEX).expect("a statement");
+    let merchant = merchant(&filled.reader);
     let look_up = |at: usize| {
-        let found = select.query_row(params![MERCHANT, filled.tokens[at]], |row| row.get::<_, String>(0));
+        let token = packed_text(&filled.tokens[at]);
+        let found = select.query_row(params![merchant, token], |row| row.get::<_, Vec<u8>>(0));
         black_box(found.expect("a row"));
     };
     timed(|| some(filled, round, 1000).for_each(look_up)).each(1000)

@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::secret::arena::KeySlot;
 use crate::secret::stack;
 use base64ct::{Base64, Encoding};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Length of a root key, in bytes.
@@ -114,11 +114,13 @@ fn random_key() -> Result<KeySlot> {
 }
 
 fn refused(error: std::io::Error) -> Error {
-    Error::system(Code::RootKey, error.raw_os_error().unwrap_or(0))
+    Error::io(Code::RootKey, &error)
 }
 
+/// A path for as long as the program may change its working directory; links in it are followed anew each time.
 fn plain_path(path: &str) -> Option<PathBuf> {
-    (!path.is_empty() && !path.contains('\0')).then(|| Path::new(path).into())
+    let whole = || std::path::absolute(path).unwrap_or_else(|_| path.into());
+    (!path.is_empty() && !path.contains('\0')).then(whole)
 }
 
 /// A key from 64 hex digits or from base64, white space around it ignored.

@@ -6,6 +6,7 @@ use super::mac::{Owner, take_mac, take_number};
 use super::write::MainChain;
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use std::collections::BTreeMap;
 
 /// So many main lines are removed in one transaction.
@@ -48,7 +49,7 @@ impl Stump {
         let (pruned, rest) = take_number(rest)?;
         let (join, rest) = take_number(rest)?;
         let (seq, mut rest) = take_number(rest)?;
-        let mut chains = Vec::with_capacity(rest.len() / (16 + MAC_LEN));
+        let mut chains = reserve::room(rest.len() / (16 + MAC_LEN))?;
         while !rest.is_empty() {
             let (chain, behind) = take_number(rest)?;
             let (seq, behind) = take_number(behind)?;
@@ -137,7 +138,11 @@ impl Vault {
         let mut main = MainChain::locked(rows, keyring, (tenant, owner), now)?;
         let was = stump(rows, tenant)?;
         let mut next = was.clone();
-        let mut open: BTreeMap<i64, Head> = was.chains.iter().map(|head| (head.chain, *head)).collect();
+        let mut open = BTreeMap::new();
+        for head in &was.chains {
+            open.insert(head.chain, *head);
+            reserve::check()?;
+        }
         let mut lines = 0;
         for line in rows.main_lines(tenant, was.from, STEP)? {
             if line.seq != next.from || !self.is_older(rows, tenant, &line, limits)? {
@@ -165,7 +170,7 @@ impl Vault {
             return Ok(0);
         }
         next.pruned += lines as i64;
-        next.chains = open.into_values().collect();
+        next.chains = reserve::gather(open.into_values().map(Ok))?;
         rows.delete_main(tenant, next.from)?;
         main.add(Kind::Prune, Span { chain: 0, first: 0, last: 0 }, &[], next.to_bytes())?;
         Ok(lines)

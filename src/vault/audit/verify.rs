@@ -8,14 +8,20 @@ use super::write::{anchored, each_tenant};
 use super::{HEAD_LEN, id_of};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
+use crate::secret::reserve;
 use std::collections::BTreeMap;
 
 /// How often a merchant's trail is looked at before a fault is believed: while others write, join and prune, what was
 /// read first may not fit what is read later.
 const LOOKS: u32 = 3;
+/// How often the open chains are read before they are taken as they come. Joins are rare beside a look.
+const READINGS: u32 = 100;
 
 /// The last line that is anchored of each merchant's main chain: its place and MAC.
 type Anchors = BTreeMap<i64, (i64, Mac)>;
+
+/// How far each of a main chain's chains that are not ended is joined.
+type Joined = BTreeMap<i64, i64>;
 
 /// What was done to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +102,7 @@ impl Vault {
                 other => other?,
             }
             let mut report = AuditReport::default();
-            let anchors = self.look(|| self.check_anchors(keyring, head.as_ref()), &mut report)?;
+            let anchors = self.look(VAULT, || self.check_anchors(keyring, head.as_ref()), &mut report)?;
             let mut tenants = Vec::new();
             self.shared.store.read(&mut |rows| {
                 tenants.clear();
@@ -111,7 +117,7 @@ impl Vault {
             }
             for (tenant, name) in &tenants {
                 let check = || self.check_merchant(keyring, *tenant, name, anchors.get(tenant));
-                let found = self.look(check, &mut report)?;
+                let found = self.look(*tenant, check, &mut report)?;
                 report.merchants += u64::from(found.joined + found.unjoined + found.pruned > 0);
                 report.chains += found.chains;
                 report.joined += found.joined;
@@ -123,19 +129,58 @@ impl Vault {
         })
     }
 
-    /// Checks something until nothing is wrong with it, a few times.
+    /// Checks something until nothing is wrong with it, a few times. While it is being pruned, that does not count.
     fn look<T>(
         &self,
+        tenant: i64,
         check: impl Fn() -> Result<(T, Option<AuditFault>)>,
         report: &mut AuditReport,
     ) -> Result<T> {
         let mut looks = 0;
         loop {
+            let pruned = self.last_prune(tenant)?.map(|line| line.seq);
             let (found, fault) = check()?;
-            looks += 1;
+            looks += u32::from(self.last_prune(tenant)?.map(|line| line.seq) == pruned);
             if fault.is_none() || looks == LOOKS {
                 report.fault = report.fault.take().or(fault);
                 return Ok(found);
+            }
+        }
+    }
+
+    /// The line that says what was pruned last; none where it cannot be read, which the walk finds out.
+    fn last_prune(&self, tenant: i64) -> Result<Option<MainLine>> {
+        let mut last = None;
+        let read = self.shared.store.read(&mut |rows| {
+            last = rows.last_main(tenant, Some(Kind::Prune))?;
+            Ok(())
+        });
+        match read {
+            Err(error) if error.code() == Code::Tampered => Ok(None),
+            other => other.map(|()| last),
+        }
+    }
+
+    /// The chains that are not ended, and the main line with which that became so: each change of them comes with one, so
+    /// that between two looks which find the same last line there was none.
+    fn open_chains(&self, tenant: i64) -> Result<(i64, Joined)> {
+        let (mut found, mut readings) = (None, 0);
+        loop {
+            readings += 1;
+            self.shared.store.read(&mut |rows| {
+                let end = || match rows.last_main(tenant, None) {
+                    // The walk will name it.
+                    Err(error) if error.code() == Code::Tampered => Ok(i64::MAX),
+                    other => other.map(|last| last.map_or(0, |line| line.seq)),
+                };
+                let before = end()?;
+                let chains = rows.chains(tenant)?;
+                found = (end()? == before || readings == READINGS).then_some((before, chains));
+                Ok(())
+            })?;
+            if let Some((end, chains)) = found.take() {
+                let joined = by_chain(chains.iter().map(|ChainRow { id, joined, .. }| (*id, *joined)))?;
+                return Ok((end, joined));
             }
         }
     }
@@ -149,11 +194,18 @@ impl Vault {
         let mut anchors = Anchors::new();
         let wanted = head.map(|head| i64::from_be_bytes(head[..8].try_into().unwrap_or_default()));
         let mut there = wanted.is_none();
-        let mut walk = Walk { keyring, owner: Owner::Vault, name: "", tenant: VAULT };
-        let fault = walk.main(self, &Stump { from: 1, ..Stump::default() }, &mut |line| {
+        let (end, noted) = self.open_chains(VAULT)?;
+        let joined = |anchors: &Anchors| by_chain(anchors.iter().map(|(tenant, (seq, _))| (*tenant, *seq)));
+        let mut expected: Option<Joined> = None;
+        let start = Stump { from: 1, ..Stump::default() };
+        let mut walk = Walk::from(keyring, (VAULT, Owner::Vault, ""), &start);
+        let fault = walk.main(self, i64::MIN, &mut |line| {
             there |= Some(line.seq) == wanted && head == Some(&super::head_of(line));
             for (tenant, seq, mac) in anchored(&line.body)? {
                 anchors.insert(tenant, (seq, mac));
+            }
+            if line.seq == end {
+                expected = Some(joined(&anchors)?);
             }
             Ok(line.kind == Kind::Anchor)
         })?;
@@ -161,13 +213,7 @@ impl Vault {
             let wanted = wanted.filter(|_| !there)?;
             Some(main_fault(FaultKind::Cut, "", wanted))
         });
-        let mut chains = Vec::new();
-        self.shared.store.read(&mut |rows| {
-            chains = rows.chains(VAULT)?;
-            Ok(())
-        })?;
-        let noted: BTreeMap<i64, i64> = chains.iter().map(|chain| (chain.id, chain.joined)).collect();
-        let expected: BTreeMap<i64, i64> = anchors.iter().map(|(tenant, (seq, _))| (*tenant, *seq)).collect();
+        let expected = expected.map_or_else(|| joined(&anchors), Ok)?;
         if fault.is_none() && noted != expected {
             fault = Some(differing(&noted, &expected, ""));
         }
@@ -182,29 +228,29 @@ impl Vault {
         anchor: Option<&(i64, Mac)>,
     ) -> Result<(AuditReport, Option<AuditFault>)> {
         let mut report = AuditReport::default();
-        let mut walk = Walk { keyring, owner: Owner::Merchant(name), name, tenant };
-        let mut pruned = None;
-        let read = self.shared.store.read(&mut |rows| {
-            pruned = rows.last_main(tenant, Some(Kind::Prune))?;
-            Ok(())
-        });
-        let stump = match read.and_then(|()| match &pruned {
-            Some(line) => Stump::from_bytes(&line.body),
-            None => Ok(Stump { from: 1, ..Stump::default() }),
-        }) {
-            Err(error) if error.code() == Code::Tampered => {
+        let pruned = self.last_prune(tenant)?;
+        let stump = match pruned.as_ref().map(|line| Stump::from_bytes(&line.body)) {
+            Some(Err(_)) => {
                 let seq = pruned.map_or(1, |line| line.seq);
                 return Ok((report, Some(main_fault(FaultKind::Edited, name, seq))));
             }
-            other => other?,
+            Some(Ok(stump)) => stump,
+            None => Stump { from: 1, ..Stump::default() },
         };
         report.pruned = stump.pruned.unsigned_abs();
-        let mut chains = Chains::behind(&stump);
+        let mut walk = Walk::from(keyring, (tenant, Owner::Merchant(name), name), &stump);
+        let (end, noted) = self.open_chains(tenant)?;
+        let mut chains = Chains::behind(&stump)?;
+        let mut expected = (end < stump.from).then(|| chains.open()).transpose()?;
         let (mut last, mut anchor_fits) = (stump.from - 1, true);
-        let fault = walk.main(self, &stump, &mut |line| {
+        let fault = walk.main(self, i64::MIN, &mut |line| {
             last = line.seq;
             anchor_fits &= anchor.is_none_or(|(seq, mac)| *seq != line.seq || *mac == line.mac);
-            Ok(anchor_fits && chains.take(line))
+            let fits = anchor_fits && chains.take(line);
+            if line.seq == end {
+                expected = Some(chains.open()?);
+            }
+            Ok(fits)
         })?;
         if fault.is_some() {
             return Ok((report, fault));
@@ -212,26 +258,13 @@ impl Vault {
         if anchor.is_some_and(|(seq, _)| *seq > last) {
             return Ok((report, Some(main_fault(FaultKind::Cut, name, last + 1))));
         }
-        if let Some(fault) = self.check_open_chains(tenant, name, &chains)? {
-            return Ok((report, Some(fault)));
+        let expected = expected.map_or_else(|| chains.open(), Ok)?;
+        if noted != expected {
+            return Ok((report, Some(differing(&noted, &expected, name))));
         }
-        report.chains = chains.0.len() as u64;
         let fault = walk.lines(self, &mut chains, &mut report)?;
+        report.chains = chains.0.len() as u64;
         Ok((report, fault))
-    }
-
-    /// What the table of chains that are not ended says, beside what the main chain does.
-    fn check_open_chains(&self, tenant: i64, name: &str, chains: &Chains) -> Result<Option<AuditFault>> {
-        let mut rows_of = Vec::new();
-        self.shared.store.read(&mut |rows| {
-            rows_of = rows.chains(tenant)?;
-            Ok(())
-        })?;
-        let noted: BTreeMap<i64, i64> =
-            rows_of.iter().map(|ChainRow { id, joined, .. }| (*id, *joined)).collect();
-        let open = chains.0.iter().filter(|(_, chain)| !chain.ended);
-        let expected: BTreeMap<i64, i64> = open.map(|(id, chain)| (*id, chain.joined())).collect();
-        Ok((noted != expected).then(|| differing(&noted, &expected, name)))
     }
 
     /// Lines of merchants that are not there.
@@ -251,8 +284,18 @@ impl Vault {
     }
 }
 
+/// What is known of each chain, of which there may be many.
+fn by_chain<T>(chains: impl IntoIterator<Item = (i64, T)>) -> Result<BTreeMap<i64, T>> {
+    let mut all = BTreeMap::new();
+    for (chain, known) in chains {
+        all.insert(chain, known);
+        reserve::check()?;
+    }
+    Ok(all)
+}
+
 /// The first chain of which two tables say different things.
-fn differing(noted: &BTreeMap<i64, i64>, expected: &BTreeMap<i64, i64>, merchant: &str) -> AuditFault {
+fn differing(noted: &Joined, expected: &Joined, merchant: &str) -> AuditFault {
     let all = noted.keys().chain(expected.keys());
     let chain = all.filter(|chain| noted.get(chain) != expected.get(chain)).min().copied().unwrap_or(0);
     let kind = match (noted.contains_key(&chain), expected.contains_key(&chain)) {
@@ -297,8 +340,8 @@ struct Chains(BTreeMap<i64, Chain>);
 
 impl Chains {
     /// As they were when the trail was pruned last.
-    fn behind(stump: &Stump) -> Chains {
-        Chains(stump.chains.iter().map(|head| (head.chain, Chain::at(*head))).collect())
+    fn behind(stump: &Stump) -> Result<Chains> {
+        Ok(Chains(by_chain(stump.chains.iter().map(|head| (head.chain, Chain::at(*head))))?))
     }
 
     /// Takes in what a main line says; says whether it fits those before it.
@@ -327,6 +370,12 @@ impl Chains {
         }
     }
 
+    /// Those that are not ended, and how far they are joined.
+    fn open(&self) -> Result<Joined> {
+        let open = self.0.iter().filter(|(_, chain)| !chain.ended);
+        by_chain(open.map(|(id, chain)| (*id, chain.joined())))
+    }
+
     /// The first chain with lines that were joined and are not there.
     fn cut(&self) -> Option<(i64, &Chain)> {
         self.0.iter().find(|(_, chain)| chain.checked.seq < chain.joined()).map(|(id, chain)| (*id, chain))
@@ -339,19 +388,26 @@ struct Walk<'w> {
     owner: Owner<'w>,
     name: &'w str,
     tenant: i64,
+    /// The main line that is to come next, and the MAC of the one before.
+    next: (i64, Mac),
 }
 
-impl Walk<'_> {
-    /// Walks the main chain. `take` says whether a line that is genuine fits those before it.
+impl<'w> Walk<'w> {
+    fn from(keyring: &'w Keyring, of: (i64, Owner<'w>, &'w str), stump: &Stump) -> Walk<'w> {
+        let (tenant, owner, name) = of;
+        Walk { keyring, owner, name, tenant, next: (stump.from, stump.before) }
+    }
+
+    /// Walks the main chain, reading it from a place on. `take` says whether a line that is genuine fits those before it.
     fn main(
         &mut self,
         vault: &Vault,
-        stump: &Stump,
+        mut from: i64,
         take: &mut dyn FnMut(&MainLine) -> Result<bool>,
     ) -> Result<Option<AuditFault>> {
-        let (mut next, mut before) = (stump.from, stump.before);
-        let fault = |kind, seq| Ok(Some(main_fault(kind, self.name, seq)));
-        let mut from = i64::MIN;
+        let (mut next, mut before) = self.next;
+        let name = self.name;
+        let fault = |kind, seq| Ok(Some(main_fault(kind, name, seq)));
         loop {
             let (page, broken) = vault.page_of(|rows, last: Option<&MainLine>, limit| {
                 rows.main_lines(self.tenant, last.map_or(from, |line| line.seq + 1), limit)
@@ -374,6 +430,7 @@ impl Walk<'_> {
                     return fault(FaultKind::Edited, line.seq);
                 }
                 (next, before) = (line.seq + 1, line.mac);
+                self.next = (next, before);
             }
             if broken {
                 return fault(FaultKind::Edited, next);
@@ -398,6 +455,12 @@ impl Walk<'_> {
                 rows.all_lines(self.tenant, last.map_or(after, |line| (line.chain, line.seq)), limit)
             })?;
             for place in 0..page.len() {
+                let chain = page[place].chain;
+                if !chains.0.contains_key(&chain) && chain >= self.next.0 {
+                    if let Some(fault) = self.newer_chains(vault, chains)? {
+                        return Ok(Some(fault));
+                    }
+                }
                 if let Some(fault) = self.line(&page, place, chains, report)? {
                     return Ok(Some(fault));
                 }
@@ -416,6 +479,12 @@ impl Walk<'_> {
             }
         }
         Ok(chains.cut().map(|(id, chain)| self.fault(FaultKind::Cut, id, chain.checked.seq + 1, Some(chain))))
+    }
+
+    /// Takes in the chains that were opened since the main chain was walked. What else was written to it since is about
+    /// lines that were passed already, or counts as not joined.
+    fn newer_chains(&mut self, vault: &Vault, chains: &mut Chains) -> Result<Option<AuditFault>> {
+        self.main(vault, self.next.0, &mut |line| Ok(line.kind != Kind::Open || chains.take(line)))
     }
 
     fn line(

@@ -8,7 +8,8 @@ use super::super::{Pauses, Shared, Vault, check_fence};
 use super::mac::{Chainer, NOTHING, Owner, take_mac, take_number};
 use crate::error::{Code, Result};
 use crate::keys::Keyring;
-use std::collections::HashMap;
+use crate::secret::reserve;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ const MOST: usize = 10_000;
 
 /// How many lines of each merchant this process has written since they were last joined, and when that was.
 #[derive(Default)]
-pub struct Unjoined(Mutex<HashMap<Box<str>, (u32, Instant)>>);
+pub struct Unjoined(Mutex<BTreeMap<Box<str>, (u32, Instant)>>);
 
 impl Unjoined {
     /// Counts lines; says whether it is time to join.
@@ -52,6 +53,11 @@ impl Unjoined {
     }
 }
 
+/// Codes of a failure that has not waited for what the lost transaction holds: it may be committed still.
+fn tells_nothing(code: Code) -> bool {
+    matches!(code, Code::Busy | Code::Store | Code::Memory | Code::Internal | Code::Fork)
+}
+
 /// Again later, where the writer has no chain for the merchant: found out before there is anything to undo.
 pub fn check_chain(rows: &dyn Rows, merchant: &str) -> Result<()> {
     if rows.lane()?.head(merchant).is_some() { Ok(()) } else { Err(no_chain()) }
@@ -71,10 +77,10 @@ pub fn chained(
             let mut line = Line { chain: head.chain, seq: head.seq + 1, row, old: None, mac: NOTHING };
             line.mac = chainer.line(&line, &head.mac);
             head = Head { seq: line.seq, mac: line.mac, ..head };
-            line
+            Ok(line)
         };
-        says.into_iter().map(next).collect::<Vec<Line>>()
-    })?;
+        reserve::gather(says.into_iter().map(next))
+    })??;
     if let Some(first) = lines.first() {
         lane.note_first(first);
         lane.set(merchant, Some(head));
@@ -173,13 +179,21 @@ impl Shared {
             let asked = self.ask_for_tried(merchant, held);
             match (asked, outcome) {
                 (Ok(true), _) => return Ok(()),
-                (Ok(false), Err(refused)) if !matches!(refused.code(), Code::Busy | Code::Store) => {
-                    return outcome;
-                }
-                (Ok(false), Err(error)) if is_again(&error) && self.leave_ended_chain(merchant, held)? => {
-                    // Somebody else has its place: it can never be committed.
-                    held.forget_tried();
-                    return outcome;
+                (Ok(false), Err(refused)) if !tells_nothing(refused.code()) => return outcome,
+                (Ok(false), Err(error)) if is_again(&error) => {
+                    // What keeps this from being found out is no answer yet.
+                    if matches!(self.leave_ended_chain(merchant, held), Ok(true)) {
+                        // Its place is taken: by one of them, which has been committed since, or by somebody else's line,
+                        // and then none of them can ever be.
+                        match self.ask_for_tried(merchant, held) {
+                            Ok(true) => return Ok(()),
+                            Ok(false) => {
+                                held.forget_tried();
+                                return outcome;
+                            }
+                            Err(_) => {}
+                        }
+                    }
                 }
                 _ => {}
             }
@@ -310,6 +324,10 @@ impl Shared {
         let (last_seq, last_mac) = last.as_ref().map_or((0, None), |line| (line.seq, Some(line.mac)));
         let (mut to, mut link) = (last_seq, last_mac);
         let mut ended = last.is_some_and(|line| line.row.action == Action::END);
+        if last_seq < chain.joined {
+            // Lines are gone, which a check names. Until they are back nothing is to be said of this chain.
+            return Ok(());
+        }
         if to <= chain.joined && !ended {
             if main.now - chain.at < DEAD_AFTER {
                 return Ok(());

@@ -6,7 +6,7 @@
 use super::{Id, again};
 use crate::error::{Code, Error, Result};
 use std::cell::RefMut;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Length of a line's MAC, in bytes.
@@ -247,7 +247,7 @@ const MOST: usize = 10_000;
 /// What writes serially: where it stands in its chains, one a merchant.
 #[derive(Default)]
 pub struct Lane {
-    heads: HashMap<Box<str>, Head>,
+    heads: BTreeMap<Box<str>, Head>,
     /// What the running transaction has changed, in the order of its changes.
     before: Vec<(Box<str>, Option<Head>)>,
     /// The first line of the running transaction.
@@ -264,9 +264,11 @@ impl Lane {
 
     /// Goes on to another place, as long as the transaction is not undone; without one to no chain.
     pub fn set(&mut self, merchant: &str, head: Option<Head>) {
-        let was = match head {
-            Some(head) => self.heads.insert(merchant.into(), head),
-            None => self.heads.remove(merchant),
+        let known = self.heads.get_mut(merchant);
+        let was = match (head, known) {
+            (Some(head), Some(known)) => Some(std::mem::replace(known, head)),
+            (Some(head), None) => self.heads.insert(merchant.into(), head),
+            (None, _) => self.heads.remove(merchant),
         };
         self.before.push((merchant.into(), was));
     }

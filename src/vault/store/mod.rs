@@ -131,15 +131,18 @@ pub trait Upgrade {
 /// A row with a column that cannot be read stops no other one: that column is empty, what is sealed is [`shut`], and in
 /// the place of a token or id there is [a name](unreadable) for it.
 pub trait Rows: KeyRows + AuditRows {
-    /// The cards of fingerprints, one answer for each.
+    /// The cards of fingerprints, one answer for each; in the place of a card that is not there, [a row that opens to
+    /// nothing](CardRow::gone).
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>>;
     /// Keeps other writers off these cards until the transaction ends; says which of them are still there. The ids are
     /// in ascending order, so that two writers do not wait for each other.
     fn lock_cards(&self, merchant: &str, ids: &[Id]) -> Result<Vec<bool>>;
     /// New cards, instruments, audit lines and idempotency keys. Again, where one of them is there already.
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()>;
-    /// A fingerprint of a card that has others already; one that is there is left as it is.
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()>;
+    /// A fingerprint of a card that has others already; one that is there is left as it is. Says whether it was new.
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool>;
+    /// Has a fingerprint that is there lead to this card.
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()>;
     /// Removes up to `limit` fingerprints of an index generation, and says how many.
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize>;
     /// How many cards of all merchants have a fingerprint of one of two index generations. Reads every fingerprint.
@@ -159,6 +162,8 @@ pub trait Rows: KeyRows + AuditRows {
     fn instruments_of(&self, merchant: &str, card: &Id) -> Result<Vec<InstrumentRow>>;
     /// The changed columns of an instrument, where what is sealed over it is still `was`; says whether it was.
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool>;
+    /// Gives an instrument another card, where what is sealed over it is still `was`; says whether it was.
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool>;
     /// Removes an instrument; its token goes into the tombstones where `bury` says so.
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()>;
     /// Which of these tokens were issued already, be it that they are gone.
@@ -267,9 +272,14 @@ pub struct CardRow {
 }
 
 impl CardRow {
-    /// In the place of a card that an instrument names and that is not there.
+    /// In the place of a card that an instrument or a fingerprint names and that is not there.
     pub fn gone(id: Id) -> CardRow {
         CardRow { id, network: String::new(), iin: String::new(), last4: String::new(), sealed: Vec::new() }
+    }
+
+    /// Whether it is [such a row](CardRow::gone).
+    pub fn is_gone(&self) -> bool {
+        self.sealed.is_empty()
     }
 }
 

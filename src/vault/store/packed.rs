@@ -11,6 +11,7 @@ use super::{hex as in_hex, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::scheme::{TOKEN_MAX, Token};
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 const HEX: u8 = 1;
 const UUID: u8 = 2;
@@ -24,6 +25,8 @@ const UUID_LEN: usize = 36;
 const UUID_BYTES: usize = 16;
 /// Where a UUID's text has hyphens.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+/// The digits between them, and the place of the first among all digits.
+const PARTS: [(Range<usize>, usize); 5] = [(0..8, 0), (9..13, 8), (14..18, 12), (19..23, 16), (24..36, 20)];
 
 /// A packed token, or a place between tokens. In the order of its bytes: what is shorter has zeros behind it, which no
 /// text has.
@@ -168,8 +171,9 @@ fn uuid(text: &[u8], out: &mut [u8]) -> bool {
         return false;
     }
     let mut digits = [0; 2 * UUID_BYTES];
-    let others = text.iter().enumerate().filter(|(at, _)| !HYPHENS.contains(at));
-    digits.iter_mut().zip(others).for_each(|(digit, (_, byte))| *digit = *byte);
+    for (part, at) in PARTS {
+        digits[at..at + part.len()].copy_from_slice(&text[part]);
+    }
     base16ct::lower::decode(digits, &mut out[..UUID_BYTES]).is_ok()
 }
 
@@ -177,8 +181,10 @@ fn uuid_text(bytes: &[u8]) -> Result<[u8; UUID_LEN]> {
     let mut digits = [0; 2 * UUID_BYTES];
     base16ct::lower::encode(bytes, &mut digits).map_err(|_| Code::Internal)?;
     let mut text = [b'-'; UUID_LEN];
-    let places = text.iter_mut().enumerate().filter(|(at, _)| !HYPHENS.contains(at));
-    places.zip(digits).for_each(|((_, place), digit)| *place = digit);
+    for (part, at) in PARTS {
+        let len = part.len();
+        text[part].copy_from_slice(&digits[at..at + len]);
+    }
     Ok(text)
 }
 

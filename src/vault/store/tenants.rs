@@ -4,7 +4,7 @@
 //! Each connection remembers for itself: what one to a lost server has learned goes with it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// So many names are remembered before all are forgotten.
 const MOST: usize = 10_000;
@@ -17,9 +17,9 @@ pub struct Tenants(RefCell<Known>);
 struct Known {
     /// Whether a transaction is open whose effects may be undone.
     in_transaction: bool,
-    committed: HashMap<Box<str>, i64>,
+    committed: BTreeMap<Box<str>, i64>,
     /// Seen in the open transaction, which may have made them.
-    seen: HashMap<Box<str>, i64>,
+    seen: BTreeMap<Box<str>, i64>,
 }
 
 impl Tenants {
@@ -52,7 +52,9 @@ impl Tenants {
         if known.committed.len() + known.seen.len() > MOST {
             known.committed.clear();
         }
-        known.committed.extend(known.seen.drain());
+        while let Some((name, number)) = known.seen.pop_first() {
+            known.committed.insert(name, number);
+        }
     }
 
     /// Part of the transaction was undone, or all of it: what was seen in it is looked for again.

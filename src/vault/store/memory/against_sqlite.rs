@@ -155,7 +155,7 @@ impl Step {
                 rows.insert(merchant, &Fresh { lines: &[line], keys, ..Fresh::default() })?;
                 true
             }
-            4 => rows.add_print(merchant, &self.print(), &id(other)).map(|()| true)?,
+            4 => rows.add_print(merchant, &self.print(), &id(other))?,
             // Which ones go first is nowhere said: all that are meant go.
             5 => rows.delete_prints(third.into(), 100)? > 0,
             6 => rows.reseal_card(merchant, &self.card(), &was)?,
@@ -170,6 +170,8 @@ impl Step {
             17 => rows.update_customer(merchant, &self.customer(), &was)?,
             18 => rows.delete_customer(merchant, &format!("c-{one}")).map(|()| true)?,
             19 => rows.raise_fence().map(|()| true)?,
+            20 => rows.point_print(merchant, &self.print().print, &id(other)).map(|()| true)?,
+            26 => rows.move_instrument(merchant, &self.instrument(), &was)?,
             21..=25 => self.run_of_trail(rows)?,
             _ => return Err(Code::Argument.into()),
         };

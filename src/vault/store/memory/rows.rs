@@ -72,7 +72,7 @@ impl Tables {
     }
 
     fn merchant(&self, name: &str) -> Option<Merchant> {
-        self.merchants.get(&name.to_owned()).copied()
+        self.merchants.get(name).copied()
     }
 
     /// A merchant's place, which it gets with its first row.
@@ -177,13 +177,34 @@ impl<'t> MemoryRows<'t> {
     }
 }
 
+impl MemoryRows<'_> {
+    /// Puts what `change` makes of an instrument in its place, where what is sealed over it is still `was`.
+    fn replace_instrument(
+        &self,
+        merchant: &str,
+        token: &Token,
+        was: &[u8],
+        change: impl FnOnce(&InstrumentRow) -> InstrumentRow,
+    ) -> Result<bool> {
+        let mut tables = self.change()?;
+        let place = (tables.merchant_or_none(merchant), Packed::of(token));
+        let Some(old) = tables.instruments.get(&place).filter(|old| old.sealed == was) else {
+            return Ok(false);
+        };
+        let new = change(old);
+        tables.remove_instrument(place.0, place.1);
+        tables.insert_instrument(place.0, &new);
+        Ok(true)
+    }
+}
+
 impl Rows for MemoryRows<'_> {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let tables = self.tables();
         let merchant = tables.merchant(merchant);
         let find = |print: &Fingerprint| {
             let (card, _) = tables.prints.get(&(merchant?, *print))?;
-            tables.cards.get(&(merchant?, *card)).cloned()
+            Some(tables.cards.get(&(merchant?, *card)).cloned().unwrap_or_else(|| CardRow::gone(*card)))
         };
         Ok(prints.iter().map(find).collect())
     }
@@ -217,10 +238,17 @@ impl Rows for MemoryRows<'_> {
         if new { Ok(()) } else { Err(again()) }
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let mut tables = self.change()?;
         let merchant = tables.merchant_or_new(merchant);
-        tables.prints.add((merchant, print.print), (*card, print.generation));
+        Ok(tables.prints.add((merchant, print.print), (*card, print.generation)))
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let mut tables = self.change()?;
+        let key = (tables.merchant_or_none(merchant), *print);
+        let generation = tables.prints.get(&key).ok_or(Code::Tampered)?.1;
+        tables.prints.put(key, (*card, generation));
         Ok(())
     }
 
@@ -292,15 +320,19 @@ impl Rows for MemoryRows<'_> {
     }
 
     fn update_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
-        let mut tables = self.change()?;
-        let place = (tables.merchant_or_none(merchant), Packed::of(&row.token));
-        let Some(old) = tables.instruments.get(&place).filter(|old| old.sealed == was) else {
-            return Ok(false);
-        };
-        let new = InstrumentRow { card: old.card, created_at: old.created_at, ..row.clone() };
-        tables.remove_instrument(place.0, place.1);
-        tables.insert_instrument(place.0, &new);
-        Ok(true)
+        self.replace_instrument(merchant, &row.token, was, |old| InstrumentRow {
+            card: old.card,
+            created_at: old.created_at,
+            ..row.clone()
+        })
+    }
+
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        self.replace_instrument(merchant, &row.token, was, |old| InstrumentRow {
+            card: row.card,
+            sealed: row.sealed.clone(),
+            ..old.clone()
+        })
     }
 
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {

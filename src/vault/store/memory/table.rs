@@ -1,6 +1,8 @@
 //! A table of the store in memory: rows in the order of their keys, and what undoes the changes of a transaction.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::{Bound, RangeBounds};
 
 /// Rows by their keys.
@@ -40,7 +42,10 @@ impl<K: Ord, V> Undo for Table<K, V> {
 }
 
 impl<K: Ord + Clone, V> Table<K, V> {
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.rows.get(key)
     }
 
@@ -74,11 +79,14 @@ impl<K: Ord + Clone, V> Table<K, V> {
 
     /// Adds a row; says whether there was none with its key.
     pub fn add(&mut self, key: K, row: V) -> bool {
-        let fresh = !self.has(&key);
-        if fresh {
-            self.put(key, row);
+        match self.rows.entry(key) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                self.before.push((place.key().clone(), None));
+                place.insert(row);
+                true
+            }
         }
-        fresh
     }
 
     /// Removes a row; says whether it was there.

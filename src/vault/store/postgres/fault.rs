@@ -67,7 +67,7 @@ pub fn failed(error: postgres::Error) -> Error {
 fn without_state(error: &postgres::Error) -> Error {
     let system = match io_error(error) {
         Some(error) => match (error.raw_os_error(), error.kind()) {
-            (Some(errno), _) => errno,
+            (Some(_), _) => return Error::io(Code::Store, error),
             // So says the client of a server that only reads.
             (None, io::ErrorKind::PermissionDenied) => pack("25006"),
             (None, _) => pack(UNABLE_TO_CONNECT),

@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod fault;
 mod form;
+mod insert;
 mod keys;
 mod rows;
 mod schema;

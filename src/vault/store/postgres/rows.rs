@@ -13,7 +13,7 @@ use super::super::{
 use super::session::Session;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
-use crate::secret::Random;
+use crate::secret::{Random, reserve};
 use postgres::Row;
 use postgres::types::{FromSql, ToSql};
 use std::cell::{Cell, RefCell};
@@ -26,40 +26,12 @@ const INSTRUMENT_COLUMNS: usize = 8;
 const CARD: &str = "c.id, c.network, c.iin, c.last4, c.pan";
 const CARD_COLUMNS: usize = 5;
 const CREDENTIAL: &str = "k.id, coalesce(m.name, chr(1) || k.merchant), k.dialect, k.subject, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.sealed";
+/// Joined by its key alone: of a plain join the planner, while nothing has been analyzed, reads all cards of the merchant.
+const ITS_CARD: &str =
+    "left join lateral (select * from card where merchant = i.merchant and id = i.card limit 1) as c on true";
 const CREDENTIALS: &str = "credential k left join merchant m on m.id = k.merchant";
 const CUSTOMER: &str = "c.id, coalesce(c.reference, ''), c.created_at, c.updated_at, c.deleted_at, c.sealed";
 const CUSTOMER_COLUMNS: usize = 6;
-
-/// Everything that is new in one statement, and one round trip; answers how many rows of each kind were inserted.
-const INSERT: &str = "
-    with cards as (
-        insert into card (merchant, id, network, iin, last4, pan)
-        select $1::bigint, u.id, u.network, u.iin, u.last4, u.pan
-        from unnest($2::bytea[], $3::text[], $4::text[], $5::text[], $6::bytea[]) as u (id, network, iin, last4, pan)
-        returning 1),
-    prints as (
-        insert into card_fp (merchant, fingerprint, card, generation)
-        select $1, u.print, u.card, u.generation
-        from unnest($7::bytea[], $8::bytea[], $9::int[]) as u (print, card, generation)
-        returning 1),
-    instruments as (
-        insert into instrument (merchant, token, card, customer, expiry, active, created_at, keep_until, sealed)
-        select $1, u.token, u.card, u.customer, u.expiry, u.active, u.created_at, u.keep_until, u.sealed
-        from unnest($10::bytea[], $11::bytea[], $12::text[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
-                    $17::bytea[]) as u (token, card, customer, expiry, active, created_at, keep_until, sealed)
-        returning 1),
-    keys as (
-        insert into idempotency (merchant, key, token, at)
-        select $1, u.key, u.token, u.at from unnest($18::text[], $19::bytea[], $20::bigint[]) as u (key, token, at)
-        returning 1),
-    lines as (
-        insert into audit (merchant, chain, seq, at, actor, action, token, reason, mac)
-        select $1, u.chain, u.seq, u.at, u.actor, u.action, u.token, u.reason, u.mac
-        from unnest($21::bigint[], $22::bigint[], $23::bigint[], $24::text[], $25::bigint[], $26::bytea[], $27::text[],
-                    $28::bytea[]) as u (chain, seq, at, actor, action, token, reason, mac)
-        returning 1)
-    select (select count(*) from cards), (select count(*) from prints), (select count(*) from instruments),
-        (select count(*) from keys), (select count(*) from lines)";
 
 /// The rows behind a session.
 pub struct PostgresRows<'s> {
@@ -90,7 +62,7 @@ impl<'s> PostgresRows<'s> {
         values: &[&(dyn ToSql + Sync)],
         read: impl FnMut(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
-        self.query(sql, values)?.iter().map(read).collect()
+        reserve::gather(self.query(sql, values)?.iter().map(read))
     }
 
     pub(super) fn find<T>(
@@ -109,15 +81,17 @@ impl<'s> PostgresRows<'s> {
         self.query(sql, &[&allowed]).map(drop)
     }
 
-    /// A merchant's number; 0, which none has, where it has no row yet.
+    /// A merchant's number; 0, which none has, where it has no row yet. `Tampered` where a row says that one has it.
     pub fn tenant(&self, merchant: &str) -> Result<i64> {
         if let Some(number) = stray(merchant).or_else(|| self.session.borrow().tenants.get(merchant)) {
             return Ok(number);
         }
         let sql = "select id from merchant where name = $1";
         let found = self.find(sql, &[&merchant], |row| get::<i64>(row, 0))?;
-        if let Some(number) = found {
-            self.session.borrow().tenants.note(merchant, number);
+        match found {
+            Some(0) => return Err(Code::Tampered.into()),
+            Some(number) => self.session.borrow().tenants.note(merchant, number),
+            None => {}
         }
         Ok(found.unwrap_or(0))
     }
@@ -177,15 +151,23 @@ impl<'s> PostgresRows<'s> {
 impl Rows for PostgresRows<'_> {
     fn known_cards(&self, merchant: &str, prints: &[Fingerprint]) -> Result<Vec<Option<CardRow>>> {
         let merchant = self.tenant(merchant)?;
-        let sql = format!(
-            "select {CARD}, w.print from unnest($2::bytea[]) as w (print)
-             cross join lateral (select card from card_fp where merchant = $1 and fingerprint = w.print limit 1) as f
-             cross join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c"
-        );
         let wanted: Vec<&[u8]> = prints.iter().map(|print| &print[..]).collect();
-        let read = |row: &Row| Ok((get::<Vec<u8>>(row, CARD_COLUMNS)?, card_row(row, 0)));
+        let (from, wanted): (_, &(dyn ToSql + Sync)) = match &wanted[..] {
+            [one] => ("(select $2::bytea)", one),
+            _ => ("unnest($2::bytea[])", &wanted),
+        };
+        let sql = format!(
+            "select {CARD}, w.print, f.card from {from} as w (print)
+             cross join lateral (select card from card_fp where merchant = $1 and fingerprint = w.print limit 1) as f
+             left join lateral (select * from card where merchant = $1 and id = f.card limit 1) as c on true"
+        );
+        let read = |row: &Row| {
+            let is_gone = get::<Option<&[u8]>>(row, 0)?.is_none();
+            let card = if is_gone { CardRow::gone(id(row, CARD_COLUMNS + 1)?) } else { card_row(row, 0) };
+            Ok((get::<Vec<u8>>(row, CARD_COLUMNS)?, card))
+        };
         let known: HashMap<Vec<u8>, CardRow> =
-            self.all(&sql, &[&merchant, &wanted], read)?.into_iter().collect();
+            self.all(&sql, &[&merchant, wanted], read)?.into_iter().collect();
         Ok(prints.iter().map(|print| known.get(&print[..]).cloned()).collect())
     }
 
@@ -200,63 +182,23 @@ impl Rows for PostgresRows<'_> {
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
         let number = self.tenant_or_new(merchant)?;
-        let mut prints: Vec<_> = fresh.prints.iter().collect();
-        // Two writers with the same cards take them in the same order.
-        prints.sort_unstable_by_key(|(print, _)| print.print);
-        let tokens = column(&fresh.instruments, |row| Packed::of(&row.token));
-        let used = column(&fresh.keys, |used| Packed::of(used.token));
-        let about = column(fresh.lines, |line| Packed::of_text(&line.row.token));
-        let (cards, instruments, lines, keys) = (&fresh.cards, &fresh.instruments, fresh.lines, &fresh.keys);
-        let inserted = self.find(
-            INSERT,
-            &[
-                &number,
-                &column(cards, |row| &row.id[..]),
-                &column(cards, |row| row.network.as_str()),
-                &column(cards, |row| row.iin.as_str()),
-                &column(cards, |row| row.last4.as_str()),
-                &column(cards, |row| &row.sealed[..]),
-                &column(&prints, |(print, _)| &print.print[..]),
-                &column(&prints, |(_, card)| &card[..]),
-                &column(&prints, |(print, _)| print.generation as i32),
-                &column(&tokens, Packed::as_bytes),
-                &column(instruments, |row| &row.card[..]),
-                &column(instruments, |row| row.customer.as_str()),
-                &column(instruments, |row| row.expiry),
-                &column(instruments, |row| i32::from(row.active)),
-                &column(instruments, |row| row.created_at),
-                &column(instruments, |row| row.keep_until),
-                &column(instruments, |row| &row.sealed[..]),
-                &column(keys, |used| used.key),
-                &column(&used, Packed::as_bytes),
-                &column(keys, |used| used.at),
-                &column(lines, |line| line.chain),
-                &column(lines, |line| line.seq),
-                &column(lines, |line| line.row.at),
-                &column(lines, |line| line.row.actor.as_str()),
-                &column(lines, |line| line.row.action.number()),
-                &column(&about, Packed::as_bytes),
-                &column(lines, |line| line.row.reason.as_str()),
-                &column(lines, |line| &line.mac[..]),
-            ],
-            |row| (0..5).map(|at| unsigned(row, at)).collect::<Result<Vec<u64>>>(),
-        )?;
-        let wanted = [cards.len(), prints.len(), instruments.len(), keys.len(), lines.len()];
-        if inserted == Some(wanted.map(|len| len as u64).to_vec()) {
-            Ok(())
-        } else {
-            Err(Code::Tampered.into())
-        }
+        self.insert_fresh(number, fresh)
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let merchant = self.tenant_or_new(merchant)?;
-        self.change(
+        let added = self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values ($1, $2, $3, $4)
              on conflict (merchant, fingerprint) do nothing",
             &[&merchant, &&print.print[..], &&card[..], &(print.generation as i32)],
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card_fp set card = $3 where merchant = $1 and fingerprint = $2";
+        self.change_one(sql, &[&merchant, &&print[..], &&card[..]])
     }
 
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
@@ -301,8 +243,7 @@ impl Rows for PostgresRows<'_> {
     fn instrument(&self, merchant: &str, token: &Token) -> Result<Option<(InstrumentRow, CardRow)>> {
         let merchant = self.tenant(merchant)?;
         let sql = format!(
-            "select {INSTRUMENT}, {CARD} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
-             where i.merchant = $1 and i.token = $2"
+            "select {INSTRUMENT}, {CARD} from instrument i {ITS_CARD} where i.merchant = $1 and i.token = $2"
         );
         let place = self.place(merchant, token.as_str())?;
         self.find(&sql, &[&merchant, &place.as_bytes()], |row| Ok(pair_row(row)))
@@ -329,6 +270,16 @@ impl Rows for PostgresRows<'_> {
             sql,
             &[&merchant, &token, &row.customer, &row.expiry, &active, &row.keep_until, &row.sealed, &was],
         )?;
+        Ok(changed == 1)
+    }
+
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let sql =
+            "update instrument set card = $3, sealed = $4 where merchant = $1 and token = $2 and sealed = $5";
+        let token = Packed::of(&row.token);
+        let token = token.as_bytes();
+        let changed = self.change(sql, &[&merchant, &token, &&row.card[..], &row.sealed, &was])?;
         Ok(changed == 1)
     }
 
@@ -364,7 +315,7 @@ impl Rows for PostgresRows<'_> {
         let behind = if place.is_some() { ">" } else { ">=" };
         let after = place.as_ref().map_or(&[][..], Place::as_bytes);
         let sql = listed(
-            &format!("{INSTRUMENT}, {CARD}"),
+            &format!("{INSTRUMENT}, {CARD} from instrument i {ITS_CARD}"),
             query,
             &format!("and i.token {behind} $4 order by i.token limit $5 offset $6"),
         );
@@ -377,7 +328,7 @@ impl Rows for PostgresRows<'_> {
     fn count(&self, merchant: &str, query: &Listing<'_>) -> Result<u64> {
         let merchant = self.tenant(merchant)?;
         let active = query.active.map(i32::from);
-        let sql = listed("count(*)", query, "");
+        let sql = listed("count(*) from instrument i", query, "");
         let count = self.find(&sql, &[&merchant, &query.customer, &active], |row| unsigned(row, 0))?;
         Ok(count.unwrap_or(0))
     }
@@ -580,8 +531,7 @@ impl Rows for PostgresRows<'_> {
 fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
     let customer = if query.customer.is_some() { "i.customer = $2" } else { "$2::text is null" };
     format!(
-        "select {what} from instrument i left join card c on c.merchant = i.merchant and c.id = i.card
-         where i.merchant = $1 and {customer} and ($3::int is null or i.active = $3) {order}"
+        "select {what} where i.merchant = $1 and {customer} and ($3::int is null or i.active = $3) {order}"
     )
 }
 
@@ -598,7 +548,7 @@ pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T> {
     row.try_get(at).map_err(|_| Code::Tampered.into())
 }
 
-fn unsigned(row: &Row, at: usize) -> Result<u64> {
+pub(super) fn unsigned(row: &Row, at: usize) -> Result<u64> {
     u64::try_from(get::<i64>(row, at)?).map_err(|_| Code::Tampered.into())
 }
 

@@ -134,9 +134,12 @@ pub fn open(
             Some(VERSION) => return Ok(()),
             Some(newer) if newer > VERSION => return Err(Code::SchemaNewer.into()),
             Some(older) => {
-                if older == VERSION - 1 {
-                    upgrade.prepare(&PostgresRows::new(session, None).old_keys()?)?;
+                // Before the first step it is known that the root key is the vault's.
+                let old = PostgresRows::new(session, None).old_keys()?;
+                if version(session)? != Some(older) {
+                    continue;
                 }
+                upgrade.prepare(&old)?;
                 match migrate(session, older, upgrade) {
                     // Another process has changed the keys meanwhile, or was faster.
                     Err(error) if is_again(&error) && Instant::now() < deadline => {}

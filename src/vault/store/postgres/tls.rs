@@ -59,7 +59,7 @@ fn authorities(roots: Option<&str>, provider: &Arc<CryptoProvider>) -> Result<Ar
 
 fn unreadable(error: pem::Error) -> Error {
     match error {
-        pem::Error::Io(error) => Error::system(Code::Store, error.raw_os_error().unwrap_or(0)),
+        pem::Error::Io(error) => Error::io(Code::Store, &error),
         _ => Code::Argument.into(),
     }
 }

@@ -5,6 +5,7 @@ use super::super::audit::{Action, AuditRow, AuditRows, ChainRow, Kind, Lane, Lin
 use super::super::packed::{Packed, unpack};
 use super::rows::{SqliteRows, count, merchant_name};
 use crate::error::{Code, Error, Result};
+use crate::secret::reserve;
 use rusqlite::{Row, params};
 use std::cell::RefMut;
 
@@ -49,11 +50,11 @@ const MAIN: &str =
 
 impl SqliteRows<'_> {
     fn some_lines(&self, rest: &str, values: impl rusqlite::Params) -> Result<Vec<Line>> {
-        self.all(&format!("{LINE} {rest}"), values, |row| Ok(line(row)))?.into_iter().collect()
+        reserve::gather(self.all(&format!("{LINE} {rest}"), values, |row| Ok(line(row)))?)
     }
 
     fn some_main(&self, rest: &str, values: impl rusqlite::Params) -> Result<Vec<MainLine>> {
-        self.all(&format!("{MAIN} {rest}"), values, |row| Ok(main_line(row)))?.into_iter().collect()
+        reserve::gather(self.all(&format!("{MAIN} {rest}"), values, |row| Ok(main_line(row)))?)
     }
 }
 

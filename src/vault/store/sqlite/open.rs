@@ -172,7 +172,7 @@ fn refuse_foreign(path: &Path) -> Result<()> {
 }
 
 fn inaccessible(error: std::io::Error) -> Error {
-    Error::system(Code::Store, error.raw_os_error().unwrap_or(0))
+    Error::io(Code::Store, &error)
 }
 
 /// An empty file that its owner alone can read, unless there is a file already.

@@ -10,6 +10,7 @@ use super::super::{
 use super::failed;
 use crate::error::{Code, Result};
 use crate::scheme::Token;
+use crate::secret::reserve;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql, params};
 use std::cell::RefCell;
@@ -48,14 +49,16 @@ fn listed(what: &str, query: &Listing<'_>, order: &str) -> String {
 pub struct SqliteRows<'c>(pub &'c Connection, pub &'c Tenants, pub Option<&'c RefCell<Lane>>);
 
 impl SqliteRows<'_> {
-    /// A merchant's number; 0, which none has, where it has no row yet.
+    /// A merchant's number; 0, which none has, where it has no row yet. `Tampered` where a row says that one has it.
     pub fn tenant(&self, merchant: &str) -> Result<i64> {
         if let Some(number) = stray(merchant).or_else(|| self.1.get(merchant)) {
             return Ok(number);
         }
         let found = self.find("select id from merchant where name = ?1", [merchant], |row| row.get(0))?;
-        if let Some(number) = found {
-            self.1.note(merchant, number);
+        match found {
+            Some(0) => return Err(Code::Tampered.into()),
+            Some(number) => self.1.note(merchant, number),
+            None => {}
         }
         Ok(found.unwrap_or(0))
     }
@@ -124,8 +127,9 @@ impl SqliteRows<'_> {
         values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        let rows = self.0.prepare_cached(sql);
-        rows.and_then(|mut query| query.query_map(values, read)?.collect()).map_err(failed)
+        let mut query = self.0.prepare_cached(sql).map_err(failed)?;
+        let rows = query.query_map(values, read).map_err(failed)?;
+        reserve::gather(rows.map(|row| row.map_err(failed)))
     }
 
     /// The statement once for each of the values: looked up once.
@@ -183,12 +187,15 @@ impl Rows for SqliteRows<'_> {
         let sql = concat!(
             "select ",
             card_columns!(),
-            " from card_fp f join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
+            ", f.card from card_fp f left join card c on c.merchant = f.merchant and c.id = f.card where f.merchant = ?1 and f.fingerprint = ?2"
         );
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
-        let read = |row: &Row<'_>| Ok(card_row(&mut Columns::of(row, 0)));
+        let read = |row: &Row<'_>| match row.get_ref(0)? {
+            ValueRef::Null => Ok(CardRow::gone(row.get(CARD_COLUMNS)?)),
+            _ => Ok(card_row(&mut Columns::of(row, 0))),
+        };
         let mut find = |print| query.query_row(params![merchant, print], read).optional();
-        prints.iter().map(|print| find(print).map_err(failed)).collect()
+        reserve::gather(prints.iter().map(|print| find(print).map_err(failed)))
     }
 
     /// SQLite has one writer at a time.
@@ -196,7 +203,7 @@ impl Rows for SqliteRows<'_> {
         let merchant = self.tenant(merchant)?;
         let sql = "select 1 from card where merchant = ?1 and id = ?2";
         let there = |id| self.find(sql, params![merchant, id], |_| Ok(()));
-        ids.iter().map(|id| Ok(there(id)?.is_some())).collect()
+        reserve::gather(ids.iter().map(|id| Ok(there(id)?.is_some())))
     }
 
     fn insert(&self, merchant: &str, fresh: &Fresh<'_>) -> Result<()> {
@@ -216,14 +223,20 @@ impl Rows for SqliteRows<'_> {
         })
     }
 
-    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<()> {
+    fn add_print(&self, merchant: &str, print: &Print, card: &Id) -> Result<bool> {
         let merchant = self.tenant_or_new(merchant)?;
-        self.change(
+        let added = self.change(
             "insert into card_fp (merchant, fingerprint, card, generation) values (?1, ?2, ?3, ?4)
              on conflict (merchant, fingerprint) do nothing",
             params![merchant, print.print, card, print.generation],
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    fn point_print(&self, merchant: &str, print: &Fingerprint, card: &Id) -> Result<()> {
+        let merchant = self.tenant(merchant)?;
+        let sql = "update card_fp set card = ?3 where merchant = ?1 and fingerprint = ?2";
+        self.change_one(sql, params![merchant, print, card])
     }
 
     fn delete_prints(&self, generation: u32, limit: usize) -> Result<usize> {
@@ -308,6 +321,15 @@ impl Rows for SqliteRows<'_> {
         Ok(changed == 1)
     }
 
+    fn move_instrument(&self, merchant: &str, row: &InstrumentRow, was: &[u8]) -> Result<bool> {
+        let merchant = self.tenant(merchant)?;
+        let changed = self.change(
+            "update instrument set card = ?3, sealed = ?4 where merchant = ?1 and token = ?2 and sealed = ?5",
+            params![merchant, Packed::of(&row.token).as_bytes(), row.card, row.sealed, was],
+        )?;
+        Ok(changed == 1)
+    }
+
     fn delete_instrument(&self, merchant: &str, token: &Token, bury: bool) -> Result<()> {
         let merchant = self.tenant_or_new(merchant)?;
         let place = self.place(merchant, token.as_str())?;
@@ -325,7 +347,7 @@ impl Rows for SqliteRows<'_> {
                    union all select 1 from tombstone where merchant = ?1 and token = ?2";
         let is_taken =
             |token: &Token| self.find(sql, params![merchant, Packed::of(token).as_bytes()], |_| Ok(()));
-        tokens.iter().map(|token| Ok(is_taken(token)?.is_some())).collect()
+        reserve::gather(tokens.iter().map(|token| Ok(is_taken(token)?.is_some())))
     }
 
     fn list(&self, merchant: &str, query: &Listing<'_>) -> Result<Vec<(InstrumentRow, CardRow)>> {
@@ -357,7 +379,7 @@ impl Rows for SqliteRows<'_> {
             let token = self.find(sql, params![merchant, key], |row| row.get::<_, Vec<u8>>(0))?;
             token.map(|token| packed::unpack(&token)).transpose()
         };
-        keys.iter().map(replayed).collect()
+        reserve::gather(keys.iter().map(replayed))
     }
 
     fn forget_keys(&self, before: i64, limit: usize) -> Result<usize> {

@@ -175,7 +175,8 @@ pub fn refuse_newer(connection: &Connection) -> Result<()> {
 }
 
 /// Brings the tables up to this version, a step a transaction. `SchemaNewer` where they are ahead of it, `NotAVault`
-/// where they are behind it and nobody is there to bring them forward.
+/// where they are behind it and nobody is there to bring them forward. Before the first step it is known that the root
+/// key is the vault's.
 pub fn migrate(connection: &Connection, upgrade: Option<&mut dyn Upgrade>) -> Result<()> {
     if pragma(connection, "user_version")? == VERSION {
         return Ok(());
@@ -186,9 +187,16 @@ pub fn migrate(connection: &Connection, upgrade: Option<&mut dyn Upgrade>) -> Re
         if present == VERSION {
             return Ok(());
         }
-        if present == VERSION - 1 {
-            upgrade.prepare(&SqliteRows(connection, &Tenants::default(), None).old_keys()?)?;
+        refuse_newer(connection)?;
+        if !(1..VERSION).contains(&present) {
+            return Err(Code::NotAVault.into());
         }
+        let old = SqliteRows(connection, &Tenants::default(), None).old_keys()?;
+        if pragma(connection, "user_version")? != present {
+            // These may be the keys of a later version.
+            continue;
+        }
+        upgrade.prepare(&old)?;
         match transact(connection, || step(connection, present, upgrade)) {
             // Another process has changed the keys meanwhile, or was faster.
             Err(error) if is_again(&error) => {}
