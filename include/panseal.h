@@ -1450,6 +1450,14 @@ typedef struct panseal_change {
     int64_t keep_until;
 } panseal_change;
 
+/* Told of a damaged row. Kinds are "card", "instrument", "customer", "credential" for one that does not open,
+ * "no_fingerprint" for a card that its number does not lead to, "no_card" for an instrument without its card,
+ * "no_instrument" for a card without one. The id is an instrument's token, a card's id in hex, or that of a customer or
+ * credential. The texts end with a NUL. Called on the thread of the call, with no lock held. It must not throw or
+ * longjmp. An id or token that cannot be read is given as "unreadable " and its bytes in hex; panseal_vault_delete takes
+ * such a token. */
+typedef void (*panseal_damage_fn)(void *userdata, const char *kind, const char *merchant, const char *id);
+
 /* What panseal_vault_purge_expired has removed. */
 typedef struct panseal_purged {
     /* Set by PANSEAL_INIT. */
