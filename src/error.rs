@@ -298,7 +298,7 @@ impl Error {
     }
 
     /// A failure of the operating system's: `code`, and its number. Where it has no memory, that is the failure.
-    pub(crate) fn io(code: Code, error: &std::io::Error) -> Error {
+    pub fn io(code: Code, error: &std::io::Error) -> Error {
         let is_memory = error.kind() == std::io::ErrorKind::OutOfMemory;
         Error::system(if is_memory { Code::Memory } else { code }, error.raw_os_error().unwrap_or(0))
     }

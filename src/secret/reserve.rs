@@ -270,7 +270,7 @@ mod tests {
         let _inside = enter().unwrap();
         let blocks = [(); 3].map(|()| unsafe { allocator.alloc(layout) });
         assert!(blocks.iter().all(|block| !block.is_null() && block.addr() % ALIGN == 0));
-        blocks.map(|block| unsafe { allocator.dealloc(block, layout) });
+        blocks.into_iter().for_each(|block| unsafe { allocator.dealloc(block, layout) });
     }
 
     #[test]

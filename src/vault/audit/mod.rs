@@ -1,6 +1,8 @@
 //! The audit trail: who did what to which token, when and why. Written in the transaction of what it tells of, and
 //! chained by MACs. See `docs/vault.md`.
 
+#[cfg(all(test, feature = "postgres", not(miri)))]
+mod in_doubt;
 mod mac;
 mod prune;
 mod refused;

@@ -18,6 +18,9 @@ pub use audit::{
     is_no_chain, no_chain,
 };
 
+#[cfg(all(test, feature = "postgres", not(miri)))]
+pub use audit::Lane;
+
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyTable, WrappedKey};
 use crate::scheme::{Token, UNREADABLE};
