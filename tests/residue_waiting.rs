@@ -36,24 +36,21 @@ fn subject() {
     subject::work();
 }
 
+type Ask = Box<dyn Fn(&str) -> Vec<String>>;
+
 /// A vault, what reads its tables, and the keys that it has had.
 struct Site {
     folder: tempfile::TempDir,
     url: String,
     /// The lines that an SQL statement gives.
-    ask: Box<dyn Fn(&str) -> Vec<String>>,
+    ask: Ask,
     /// How a column of bytes becomes hexadecimal digits.
     hex: &'static str,
     keys: RefCell<Keys>,
 }
 
 impl Site {
-    fn new(
-        url: String,
-        folder: tempfile::TempDir,
-        hex: &'static str,
-        ask: Box<dyn Fn(&str) -> Vec<String>>,
-    ) -> Site {
+    fn new(url: String, folder: tempfile::TempDir, hex: &'static str, ask: Ask) -> Site {
         Root::create(&format!("file:{}", folder.path().join("root").display())).unwrap();
         drop(subject::open(&url, folder.path()));
         let site = Site { folder, url, ask, hex, keys: RefCell::default() };

@@ -87,7 +87,13 @@ pub fn work() {
     fs::write(Path::new(&place).join("ready"), "").unwrap();
     thread::scope(|scope| {
         let forever = |round: fn(&Vault, usize), number: usize| {
-            scope.spawn(move || (0..).for_each(|turn: usize| round(vault, 8 * turn + number)));
+            scope.spawn(move || {
+                let mut turn = number;
+                loop {
+                    round(vault, turn);
+                    turn += 8;
+                }
+            });
         };
         (0..4).for_each(|number| forever(cards, number));
         forever(rewrap, 4);
