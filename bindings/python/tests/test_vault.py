@@ -189,7 +189,8 @@ def test_who_what_and_why_are_in_the_audit_trail(place: Place) -> None:
         vault.detokenize(token, reason="refund 8").wipe()
         vault.deactivate(token)
     rows = place.sql(
-        "select m.name, actor, action, token, reason from audit a join merchant m on m.id = a.merchant order by seq"
+        "select m.name, actor, action, token, reason"
+        " from audit a join merchant m on m.id = a.merchant order by seq"
     )
     assert rows == [
         ("m1", "backend", 1, packed(token), ""),

@@ -504,7 +504,8 @@ def test_the_audit_trail_is_checked_and_pruned(store: panseal.Vault) -> None:
     report = store.verify_audit(head)
     assert (report.fault, report.joined, report.unjoined, report.pruned) == (None, 2, 0, 0)
     fault = store.verify_audit(bytes(32)).fault
-    assert fault is not None and (fault.kind, fault.table, fault.id) == ("cut", "audit_main", None)
+    assert fault is not None
+    assert (fault.kind, fault.table, fault.id) == ("cut", "audit_main", None)
     assert code_of(lambda: store.verify_audit(b"x"), panseal.ArgumentError) == "argument"
     first = store.audit()[0].id
     assert store.prune_audit(0) == 0
