@@ -163,7 +163,9 @@ impl Rows for PostgresRows<'_> {
         );
         let read = |row: &Row| {
             let is_gone = get::<Option<&[u8]>>(row, 0)?.is_none();
-            let card = if is_gone { CardRow::gone(id(row, CARD_COLUMNS + 1)?) } else { card_row(row, 0) };
+            // What stands in its place may be no id at all.
+            let gone = || CardRow::gone(id(row, CARD_COLUMNS + 1).unwrap_or_default());
+            let card = if is_gone { gone() } else { card_row(row, 0) };
             Ok((get::<Vec<u8>>(row, CARD_COLUMNS)?, card))
         };
         let known: HashMap<Vec<u8>, CardRow> =

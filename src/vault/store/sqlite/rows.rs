@@ -191,7 +191,8 @@ impl Rows for SqliteRows<'_> {
         );
         let mut query = self.0.prepare_cached(sql).map_err(failed)?;
         let read = |row: &Row<'_>| match row.get_ref(0)? {
-            ValueRef::Null => Ok(CardRow::gone(row.get(CARD_COLUMNS)?)),
+            // What stands in its place may be no id at all.
+            ValueRef::Null => Ok(CardRow::gone(row.get(CARD_COLUMNS).unwrap_or_default())),
             _ => Ok(card_row(&mut Columns::of(row, 0))),
         };
         let mut find = |print| query.query_row(params![merchant, print], read).optional();
