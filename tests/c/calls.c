@@ -710,7 +710,7 @@ static panseal_status purge(void)
 {
     panseal_purged purged;
     PANSEAL_INIT(purged);
-    return panseal_vault_purge_expired(vault, &purged, &err);
+    return panseal_vault_purge_expired(vault, NULL, NULL, &purged, &err);
 }
 
 static panseal_customer customer;
@@ -830,7 +830,7 @@ static void destroy_the_old(void)
     static panseal_vault_epoch epochs[EPOCHS];
     PANSEAL_INIT(state);
     PANSEAL_INIT(epochs[0]);
-    MUST(panseal_vault_rewrap(vault, NULL, NULL, NULL, NULL));
+    MUST(panseal_vault_rewrap(vault, NULL, NULL, NULL, NULL, NULL, NULL));
     MUST(panseal_vault_status(vault, &state, epochs, COUNT(epochs), &count, NULL));
     for (size_t i = 0; i < count; ++i) {
         if (epochs[i].state == PANSEAL_EPOCH_DECRYPT_ONLY) {
@@ -847,7 +847,7 @@ static void make_old_rows(void)
 
 static panseal_status rewrap(void)
 {
-    return panseal_vault_rewrap(vault, NULL, NULL, NULL, &err);
+    return panseal_vault_rewrap(vault, NULL, NULL, NULL, NULL, NULL, &err);
 }
 
 static void make_old_epoch(void)
@@ -865,7 +865,7 @@ static panseal_status destroy(void)
 static panseal_status destroy_damaged(void)
 {
     uint64_t damaged;
-    return panseal_vault_destroy_even_if_damaged(vault, epoch, &damaged, &err);
+    return panseal_vault_destroy_even_if_damaged(vault, epoch, NULL, NULL, &damaged, &err);
 }
 
 static panseal_status check_vault(void)
@@ -876,7 +876,7 @@ static panseal_status check_vault(void)
 
 static panseal_status change_index(void)
 {
-    return panseal_vault_change_index(vault, NULL, NULL, NULL, &err);
+    return panseal_vault_change_index(vault, NULL, NULL, NULL, NULL, NULL, &err);
 }
 
 static panseal_status change_root(void)

@@ -145,10 +145,14 @@ fn ask_of_token(vault: &Vault, kept: &Kept, note: Note<'_>) {
     });
     note(format!("lookup {}", kept.token), details);
     let pan = Pan::parse(kept.number.as_bytes(), Separators::Dropped).ok().unwrap();
-    let found = vault.find(&pan).map(|found| {
+    let found = vault.find(&pan).and_then(|found| {
+        // Whose card it is, of a row that does not open, nobody says.
+        if found.iter().any(|found| found.damaged) {
+            return Err(Code::Tampered.into());
+        }
         let mut tokens: Vec<String> = found.iter().map(|found| found.token.to_string()).collect();
         tokens.sort();
-        tokens.join("\n")
+        Ok(tokens.join("\n"))
     });
     note(format!("find {} {}", kept.merchant, kept.number), found);
 }
