@@ -171,7 +171,8 @@ impl Shared {
                     continue;
                 }
                 Err(error) if is_again(&error) => {
-                    self.leave_ended_chain(merchant, held)?;
+                    // Where that is not found out now, it is the next time: nothing of this call is in doubt.
+                    let _ = self.leave_ended_chain(merchant, held);
                     return outcome;
                 }
                 other => return other,
