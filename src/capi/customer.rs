@@ -33,7 +33,9 @@ pub struct panseal_customer {
 }
 
 // SAFETY: repr(C), a u32 first, integers only.
-unsafe impl Record for panseal_customer {}
+unsafe impl Record for panseal_customer {
+    const FIRST_SIZE: usize = std::mem::offset_of!(panseal_customer, damaged);
+}
 
 /// Makes a customer. A vault needs none of them: panseal_tokenize_options.customer may be any id, but for a
 /// customer_limit.

@@ -10,7 +10,9 @@ from typing_extensions import Buffer
 from panseal.errors import PansealError
 
 __all__ = [
+    "AuditFault",
     "AuditLine",
+    "AuditReport",
     "BearerKey",
     "CheckMany",
     "CheckReport",

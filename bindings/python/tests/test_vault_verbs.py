@@ -2,11 +2,9 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -416,10 +414,11 @@ def test_keys_have_a_life(store: panseal.Vault, place: Place) -> None:
 
 def flip_a_bit(place: Place, table: str, column: str) -> None:
     """Damage one row of a table, as a bad sector does."""
-    with closing(sqlite3.connect(place.file)) as database, database:
-        (sealed,) = database.execute(f"select {column} from {table} limit 1").fetchone()
-        flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
-        database.execute(f"update {table} set {column} = ? where {column} = ?", (flipped, sealed))
+    ((sealed,),) = place.sql(f"select {column} from {table} limit 1")
+    flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    place.edit(
+        f"update {table} set {column} = :flipped where {column} = :sealed", flipped=flipped, sealed=sealed
+    )
 
 
 def test_damaged_rows_are_named_and_stop_no_other(place: Place) -> None:
