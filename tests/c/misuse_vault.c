@@ -545,9 +545,9 @@ static void vault_struct_rows(void)
     GROWN(update, instrument, damaged, OUTPUT);
     STRUCT(delete_one, err, ERROR);
     GROWN(purge, purged, damaged, OUTPUT);
-    STRUCT(customer_create, customer, OUTPUT);
-    STRUCT(customer_get, customer, OUTPUT);
-    STRUCT(customer_list, customer, OUTPUT);
+    GROWN(customer_create, customer, damaged, OUTPUT);
+    GROWN(customer_get, customer, damaged, OUTPUT);
+    GROWN(customer_list, customer, damaged, OUTPUT);
     STRUCT(customer_delete, err, ERROR);
     STRUCT(rewrap, err, ERROR);
     STRUCT(check_all, err, ERROR);
