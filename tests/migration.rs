@@ -144,6 +144,16 @@ impl Third {
         }
     }
 
+    /// All of it is there, before and after everything that is new was done beside it.
+    fn is_whole_and_goes_on(&self, vault: &Vault) {
+        self.is_here(vault);
+        self.trail_is_here(vault);
+        self.is_replayed(vault);
+        self.takes_all_that_is_new(vault);
+        self.trail_is_here(vault);
+        self.is_replayed(vault);
+    }
+
     /// After every change of keys all of it is there still, and no card is there twice.
     fn takes_all_that_is_new(&self, vault: &Vault) {
         let before = vault.status().unwrap();
@@ -274,12 +284,7 @@ fn a_file_of_version_3_is_brought_forward() {
     let vault = place.open();
     let status = vault.status().unwrap();
     assert_eq!((status.schema, status.generation), (4, third.generation + 1));
-    third.is_here(&vault);
-    third.trail_is_here(&vault);
-    third.is_replayed(&vault);
-    third.takes_all_that_is_new(&vault);
-    third.trail_is_here(&vault);
-    third.is_replayed(&vault);
+    third.is_whole_and_goes_on(&vault);
     // What was seen once leads to no token.
     place.sql().execute("delete from idempotency where key like '%seen-1'", []).unwrap();
     promised::file_is_whole(&place.sql());
@@ -422,12 +427,7 @@ mod in_postgresql {
         let vault = place.open();
         let status = vault.status().unwrap();
         assert_eq!((status.schema, status.generation), (4, third.generation + 1));
-        third.is_here(&vault);
-        third.trail_is_here(&vault);
-        third.is_replayed(&vault);
-        third.takes_all_that_is_new(&vault);
-        third.trail_is_here(&vault);
-        third.is_replayed(&vault);
+        third.is_whole_and_goes_on(&vault);
         // What was seen once leads to no token.
         servers.server.sql_in("one", "delete from panseal.idempotency where key like '%seen-1'");
         nothing_is_there_by_half(|sql| servers.number("one", sql));

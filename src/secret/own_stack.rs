@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 const SIZE: usize = 1 << 20;
 /// What lies below it and cannot be written to: a page at least, whatever the size of pages is.
 const GUARD: usize = 64 << 10;
-/// So many are kept.
+/// How many are kept.
 const SPARES: usize = 4;
 
 /// No lock: a forked child would find it held by nobody.

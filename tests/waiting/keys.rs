@@ -79,7 +79,7 @@ impl Keys {
         self.0.insert(name.to_owned(), key.to_vec());
     }
 
-    /// Adds what is no key of the vault.
+    /// Adds bytes that are not a key of the vault.
     pub fn plant(&mut self, name: &str, secret: &[u8]) {
         self.0.insert(name.to_owned(), secret.to_vec());
     }

@@ -9,7 +9,7 @@ use crate::keys::Keyring;
 use crate::secret::reserve;
 use std::collections::BTreeMap;
 
-/// So many main lines are removed in one transaction.
+/// How many main lines are removed in one transaction.
 const STEP: usize = 128;
 
 /// What a `prune` line says: what the rest of the trail begins with.

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many lines of a merchant and reason are written within a [`WINDOW`]; the others are counted.
+/// How many lines of a merchant and reason are written within a [`WINDOW`]; the others are counted.
 const MOST_LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
-/// So many merchants and reasons are remembered: beyond them nothing is written before the windows end.
+/// How many merchants and reasons are remembered: beyond them nothing is written before the windows end.
 const MOST: usize = 10_000;
 /// How much of a keyed hash stands in the trail, in bytes.
 const HASH_LEN: usize = 8;

@@ -13,13 +13,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many lines of a merchant are written before they are joined.
+/// How many lines of a merchant are written before they are joined.
 const JOIN_AFTER: u32 = 512;
-/// So long is waited with it where fewer are.
+/// How long joining waits where there are fewer.
 const JOIN_EVERY: Duration = Duration::from_secs(10);
-/// A chain without a new line for so many seconds is ended.
+/// After how many seconds without a new line a chain is ended.
 const DEAD_AFTER: i64 = 3600;
-/// So many merchants are counted before all are forgotten.
+/// How many merchants are counted before all are forgotten.
 const MOST: usize = 10_000;
 
 /// How many lines of each merchant this process has written since they were last joined, and when that was.

@@ -241,7 +241,7 @@ pub struct Head {
     pub mac: Mac,
 }
 
-/// So many merchants' chains are remembered before all are forgotten.
+/// How many merchants' chains are remembered before all are forgotten.
 const MOST: usize = 10_000;
 
 /// What writes serially: where it stands in its chains, one a merchant.
